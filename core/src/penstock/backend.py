@@ -1,0 +1,217 @@
+"""The seam: what a plugin author implements, and the words that describe an engine.
+
+A `Backend` loads; what it returns is an `Engine` (async) or a `BlockingEngine` (a plain generator,
+which Penstock runs on a thread of its own). Everything else is written once, above them.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from penstock.errors import Unsupported
+from penstock.events import EngineEvent
+from penstock.messages import PromptLike, as_segments
+from penstock.request import Request, Sampling
+
+__all__ = [
+    "Activity",
+    "AnyEngine",
+    "Backend",
+    "BlockingEngine",
+    "CancelFlag",
+    "Capabilities",
+    "Engine",
+    "Finding",
+    "LoadProgress",
+    "ModelInfo",
+    "ModelSpec",
+    "OptionValue",
+    "ProgressSink",
+]
+
+OptionValue: TypeAlias = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """What to load: a `path` on this machine, or else a remote id in `source`.
+
+    `options` are the backend's own, as the user wrote them: the backend checks them and names the
+    ones it does not know.
+    """
+
+    source: str
+    path: Path | None = None
+    device: str = "auto"
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """How far loading has come: a phase, and the share of it done, 0 to 1."""
+
+    phase: str
+    fraction: float
+
+
+class ProgressSink(Protocol):
+    """Receives progress; may be called from any thread, and must not block."""
+
+    def __call__(self, progress: LoadProgress, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an engine can do beyond generating text.
+
+    options    the names of `ENGINE_OPTIONS` it honours; the others are refused or dropped
+    messages   it takes conversations as they are, and applies its own template
+    tokenize   it can tokenize and detokenize
+    shapes     it applies stop sequences, UTF-8 and `max_tokens` itself (with
+               `penstock.streams.Assembly`), so that its deltas are passed on untouched
+    parallel   how many generations it runs at once; None is without limit
+    """
+
+    options: frozenset[str] = frozenset()
+    messages: bool = False
+    tokenize: bool = False
+    shapes: bool = False
+    parallel: int | None = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What is known of a loaded model. None is: the engine does not tell.
+
+    `defaults` are the engine's values for options a call leaves open. `chat_template` is Jinja
+    source, `bos_token` and `eos_token` the texts it may use.
+    """
+
+    name: str
+    backend: str = ""
+    context_length: int | None = None
+    vocabulary_size: int | None = None
+    chat_template: str | None = None
+    bos_token: str = ""
+    eos_token: str = ""
+    device: str = "unknown"
+    capabilities: Capabilities = Capabilities()
+    defaults: Sampling = Sampling()
+    details: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What an engine is doing now: generations running, and tokens generated since it was loaded."""
+
+    running: int
+    tokens: int
+
+
+class CancelFlag:
+    """Tells a blocking engine to stop. Safe from any thread; once set, it stays set."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask for the stop."""
+        self._event.set()
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but wake at once when asked to stop; return whether that was so."""
+        return self._event.wait(seconds)
+
+
+class _Described(ABC):
+    """What both kinds of engine share: a description, and abilities declared in it."""
+
+    info: ModelInfo
+
+    def tokenize(self, prompt: PromptLike) -> list[int]:
+        """Return the token ids of `prompt` as the engine would evaluate it.
+
+        Must be safe while a generation runs. Raises `Unsupported` by default.
+        """
+        raise Unsupported(f"{self.info.name!r} cannot tokenize {as_segments(prompt)!r}")
+
+    def detokenize(self, ids: list[int]) -> bytes:
+        """Return the bytes that `ids` stand for. Raises `Unsupported` by default."""
+        raise Unsupported(f"{self.info.name!r} cannot detokenize {ids!r}")
+
+    def activity(self) -> Activity | None:
+        """Return what the engine is doing. None, the default: nothing beyond what it is asked for.
+
+        An engine that works ahead of its iterator (threads, prefetch) reports it here.
+        """
+        return None
+
+
+class Engine(_Described):
+    """A loaded model whose calls are asynchronous."""
+
+    @abstractmethod
+    def generate(self, request: Request) -> AsyncIterator[EngineEvent]:
+        """Generate one answer; usually an async generator.
+
+        It is iterated and closed in one task. When the consumer leaves, that task is cancelled at
+        the point where it waits, and the generator is closed: work must stop there.
+        """
+
+    async def aclose(self) -> None:
+        """Free everything. Called once, with no generation running."""
+        return None
+
+
+class BlockingEngine(_Described):
+    """A loaded model whose calls block. All of them run on one thread, one at a time."""
+
+    @abstractmethod
+    def generate(self, request: Request, cancel: CancelFlag) -> Iterator[EngineEvent]:
+        """Generate one answer; usually a generator.
+
+        When the consumer leaves, the generator is closed where it yields. Between yields, look at
+        `cancel` wherever work takes long (for example between chunks of the prompt), and return.
+        """
+
+    def close(self) -> None:
+        """Free everything. Called once, on the engine's thread, with no generation running."""
+        return None
+
+
+AnyEngine: TypeAlias = Engine | BlockingEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a diagnosis: what was looked at, what was found, and whether that is well."""
+
+    subject: str
+    found: str
+    ok: bool = True
+
+
+class Backend(ABC):
+    """What a plugin registers: it turns a `ModelSpec` into an engine."""
+
+    @abstractmethod
+    async def load(self, spec: ModelSpec, progress: ProgressSink) -> AnyEngine:
+        """Load the model, reporting progress.
+
+        Raises `LoadError` or one of its kinds, naming what is wrong and what to do. When
+        cancelled, it leaves nothing behind.
+        """
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Look at the engine's library, build and devices, without loading a user's model."""
+        return iter(())

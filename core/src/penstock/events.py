@@ -1,0 +1,143 @@
+"""What comes out of a generation: events of the engine, deltas, and the completion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from penstock.request import Sampling
+
+__all__ = [
+    "Completion",
+    "Delta",
+    "EngineEvent",
+    "Finish",
+    "FinishReason",
+    "Prefill",
+    "Timings",
+    "Token",
+    "Usage",
+    "UsageSource",
+]
+
+FinishReason: TypeAlias = Literal[
+    "stop",
+    "stop_sequence",
+    "length",
+    "tool_calls",
+    "content_filter",
+    "stopped",
+    "cancelled",
+    "deadline",
+    "error",
+]
+UsageSource: TypeAlias = Literal["engine", "reported", "counted", "estimated"]
+
+
+@dataclass(slots=True)
+class Delta:
+    """A piece of the answer, as users receive it.
+
+    text    whole characters; empty only if an engine reports tokens without text
+    tokens  how many tokens this piece accounts for
+    ids     their ids, where the engine has ids
+    at      when the engine made the last of them, in seconds of `time.perf_counter`
+    """
+
+    text: str
+    tokens: int = 1
+    ids: tuple[int, ...] = ()
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class Token:
+    """A generated token: its id, and the bytes it stands for, which may be half a character."""
+
+    id: int
+    data: bytes
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class Prefill:
+    """Progress with the prompt: `processed` of `total` tokens, `cached` of them reused."""
+
+    processed: int
+    total: int
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Token counts, and where they come from.
+
+    `engine` counted its own tokens; `reported` by a server; `counted` with the model's tokenizer;
+    `estimated` where nothing better is known (a piece counts as a token, four bytes of prompt
+    as one).
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    source: UsageSource = "engine"
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """When things happened, in seconds and tokens per second; None where it never did.
+
+    queue        submitted → the engine took it up
+    ttft         submitted → first generated token of any kind
+    ttfo         submitted → first visible text
+    itl          (last − first token) / (tokens − 1), from two tokens on
+    e2e          submitted → finished
+    prefill_tps  prompt tokens evaluated per second
+    decode_tps   1 / itl
+    """
+
+    queue: float | None = None
+    ttft: float | None = None
+    ttfo: float | None = None
+    itl: float | None = None
+    e2e: float | None = None
+    prefill_tps: float | None = None
+    decode_tps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """An engine's own end of a generation. After it, an engine yields nothing.
+
+    An engine that ends without one is taken to have finished with `stop`.
+    """
+
+    reason: FinishReason = "stop"
+    usage: Usage | None = None
+    stop_sequence: str | None = None
+
+
+EngineEvent: TypeAlias = str | bytes | Token | Delta | Prefill | Finish
+"""What an engine may yield: plain text, UTF-8 cut anywhere, or a record with figures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A finished generation.
+
+    `text` is exactly the deltas delivered, joined. `effective` holds the options really used,
+    the seed among them. `warnings` names each option that was dropped.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings = field(default_factory=Timings)
+    effective: Sampling = field(default_factory=Sampling)
+    stop_sequence: str | None = None
+    warnings: tuple[str, ...] = ()

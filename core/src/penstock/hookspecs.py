@@ -1,0 +1,62 @@
+"""The menu of hooks. A plugin implements those it wants, marked with `penstock.hookimpl`.
+
+Hooks are called once, when plugins are first needed. They declare: they return small records with
+import strings, import nothing heavy and do no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pluggy
+
+__all__ = ["BackendDeclaration", "SourceDeclaration", "hookimpl"]
+
+PROJECT = "penstock"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendDeclaration:
+    """A backend: its name (the `name:` of a target) and where its class is.
+
+    factory   "package.module:Class", a `Backend` that takes no arguments; imported on first use
+    formats   file formats it loads, such as "gguf"
+    priority  among backends that load the same format, the highest is taken when none is named
+    summary   one line for people
+    """
+
+    name: str
+    factory: str
+    formats: tuple[str, ...] = ()
+    priority: int = 0
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDeclaration:
+    """A source: its scheme, and the function that resolves the rest of the target.
+
+    resolve   "package.module:function", imported on first use; it takes the text after the scheme
+              and returns a local path. It may block; it runs on a worker thread.
+    default   whether this is what `load()` takes when no target is named
+    """
+
+    scheme: str
+    resolve: str
+    default: bool = False
+    summary: str = ""
+
+
+@hookspec
+def penstock_backends() -> Iterable[BackendDeclaration]:
+    """Return the backends this plugin offers."""
+    return ()
+
+
+@hookspec
+def penstock_sources() -> Iterable[SourceDeclaration]:
+    """Return the sources this plugin offers."""
+    return ()

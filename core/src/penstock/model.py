@@ -1,0 +1,257 @@
+"""Model: what users hold after loading, written once over every engine."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from penstock.backend import AnyEngine, ModelInfo
+from penstock.errors import ModelClosed, Unsupported, UsageError
+from penstock.events import Completion
+from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
+from penstock.request import (
+    ENGINE_OPTIONS,
+    POLICIES,
+    CallOptions,
+    Deadlines,
+    Policy,
+    Request,
+    Sampling,
+)
+from penstock.streams.generation import Generation, Plan
+from penstock.streams.job import Job
+from penstock.streams.pump import Pump
+from penstock.templates import render
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from penstock.chat import Chat
+
+__all__ = ["Model"]
+
+BYTES_PER_TOKEN = 4
+"""For estimates only: what English text takes in common vocabularies."""
+
+
+class Model:
+    """A loaded model. Use it inside `async with penstock.load(…)`; then it is freed.
+
+    `complete` and `chat` return a `Generation` at once; the engine starts when it is read.
+    Generations may run side by side, as many at a time as the engine can.
+    """
+
+    def __init__(
+        self,
+        engine: AnyEngine,
+        pump: Pump,
+        *,
+        sampling: Sampling,
+        deadlines: Deadlines,
+        unsupported: Policy,
+        loop_thread: int,
+    ) -> None:
+        self.engine = engine
+        self._pump = pump
+        self._sampling = sampling
+        self._deadlines = deadlines
+        self._unsupported = unsupported
+        self._loop_thread = loop_thread
+        self._closed = False
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the model and the engine that runs it."""
+        return self.engine.info
+
+    @property
+    def running(self) -> int:
+        """How many generations the engine is at work on."""
+        return self._pump.running
+
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation:
+        """Continue `prompt`.
+
+        A string is plain text: nothing in it is read as a control token; `Segment`s may say
+        otherwise. `options` are the fields of `Sampling`. Raises `UsageError` for values out of
+        range and `Unsupported` for options the engine does not honour, at once.
+        """
+        request = _PromptRequest(as_segments(prompt))
+        return self._generation(request, Sampling(**_checked(options)), deadlines, unsupported)
+
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        on_end: Callable[[Completion], None] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation:
+        """Answer a conversation: `Message`s, or plain `{"role", "content"}` mappings.
+
+        `on_end` is called once with the completion, however the generation ends. Raises as
+        `complete`, and `Unsupported` where the model has no chat template.
+        """
+        request = self._conversation(messages)
+        sampling = Sampling(**_checked(options))
+        return self._generation(request, sampling, deadlines, unsupported, on_end)
+
+    def session(self, system: str | None = None, *, keep_partial: bool = False) -> Chat:
+        """Start a conversation that remembers; see `Chat`."""
+        from penstock.chat import Chat
+
+        return Chat(self, system=system, keep_partial=keep_partial)
+
+    async def tokenize(self, prompt: PromptLike) -> list[int]:
+        """Return the token ids of `prompt` as the engine evaluates it, BOS included.
+
+        Raises `Unsupported` where the engine cannot tell.
+        """
+        self._refuse_closed()
+        return await anyio.to_thread.run_sync(self.engine.tokenize, prompt)
+
+    async def detokenize(self, ids: list[int]) -> bytes:
+        """Return the bytes that `ids` stand for. Raises `Unsupported` as `tokenize` does."""
+        self._refuse_closed()
+        return await anyio.to_thread.run_sync(self.engine.detokenize, ids)
+
+    async def aclose(self) -> None:
+        """End all generations and free the engine. Done by `async with`; harmless twice."""
+        if not self._closed:
+            self._closed = True
+            await self._pump.aclose()
+
+    def _generation(
+        self,
+        request: _PromptRequest | _ChatRequest,
+        sampling: Sampling,
+        deadlines: Deadlines | None,
+        unsupported: Policy | None,
+        on_end: Callable[[Completion], None] | None = None,
+    ) -> Generation:
+        self._refuse_closed()
+        policy = self._unsupported if unsupported is None else unsupported
+        wanted, dropped = self._honoured(sampling.over(self._sampling), policy)
+        effective = _seeded(wanted.over(self.info.defaults), self.info)
+        job = Job(
+            request.ready(effective),
+            effective,
+            shaped=self.info.capabilities.shapes,
+        )
+        plan = Plan(
+            start=self._pump.start,
+            effective=effective,
+            deadlines=(deadlines or Deadlines()).over(self._deadlines),
+            estimate=request.estimate,
+            loop_thread=self._loop_thread,
+            warnings=dropped,
+        )
+        return Generation(job, plan, on_end)
+
+    def _conversation(self, messages: Iterable[MessageLike]) -> _ChatRequest:
+        if not self.info.capabilities.messages and not self.info.chat_template:
+            raise Unsupported(
+                f"{self.info.name!r} has no chat template", hint="Use complete() with a prompt"
+            )
+        return _ChatRequest(Request(messages=as_messages(messages)), self.info)
+
+    def _honoured(self, wanted: Sampling, policy: Policy) -> tuple[Sampling, tuple[str, ...]]:
+        """Apply the policy for options the engine does not honour; return what is left."""
+        if policy not in POLICIES:
+            raise UsageError(f"unsupported={policy!r}", hint=f"It is one of {', '.join(POLICIES)}")
+        refused = (ENGINE_OPTIONS & set(wanted.chosen())) - self.info.capabilities.options
+        if not refused:
+            return wanted, ()
+        texts = tuple(
+            f"{self.info.backend or self.info.name} does not honour {name}={getattr(wanted, name)!r}"
+            for name in sorted(refused)
+        )
+        if policy == "error":
+            hint = "Leave it out, or pass unsupported='warn' or 'drop'"
+            raise Unsupported("; ".join(texts), hint=hint)
+        if policy == "warn":
+            warnings.warn("; ".join(texts), UserWarning, stacklevel=4)
+        return wanted.without(frozenset(refused)), texts
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ModelClosed(
+                f"{self.info.name!r} is closed", hint="Use it inside `async with penstock.load(…)`"
+            )
+
+
+class _PromptRequest:
+    """A prompt, and what it may be worth in tokens."""
+
+    def __init__(self, prompt: tuple[Segment, ...]) -> None:
+        self._request = Request(prompt=prompt)
+
+    def ready(self, sampling: Sampling) -> Request:
+        return Request(prompt=self._request.prompt, sampling=sampling)
+
+    def estimate(self) -> int:
+        return _estimate(self._request.text)
+
+
+class _ChatRequest:
+    """A conversation, rendered to a prompt when it is needed."""
+
+    def __init__(self, request: Request, info: ModelInfo) -> None:
+        self._request = request
+        self._info = info
+
+    def ready(self, sampling: Sampling) -> Request | Callable[[], Request]:
+        messages, info = self._request.messages, self._info
+        if info.capabilities.messages:
+            return Request(messages=messages, sampling=sampling)
+        return lambda: Request(
+            prompt=render(
+                info.chat_template or "",
+                messages,
+                bos_token=info.bos_token,
+                eos_token=info.eos_token,
+            ),
+            sampling=sampling,
+        )
+
+    def estimate(self) -> int:
+        return _estimate(self._request.text)
+
+
+def _estimate(text: str) -> int:
+    return max(1, math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN))
+
+
+def _seeded(sampling: Sampling, info: ModelInfo) -> Sampling:
+    """Draw the seed that was left open, so that what was really used can be told."""
+    if sampling.seed is not None or "seed" not in info.capabilities.options:
+        return sampling
+    if sampling.temperature == 0:
+        return sampling
+    return Sampling(seed=secrets.randbelow(2**32 - 1)).over(sampling)
+
+
+def _checked(options: CallOptions) -> CallOptions:
+    """Refuse unknown options, naming the nearest right one; Python would not say which."""
+    known = CallOptions.__annotations__
+    for name in options:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Options are {', '.join(known)}"
+            raise UsageError(f"unknown option {name!r}", hint=hint)
+    return options

@@ -1,0 +1,187 @@
+"""Registry: which backends and sources the plugins offer, and which one a target means."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pluggy
+
+from penstock.backend import Backend
+from penstock.errors import (
+    ModelNotFound,
+    PenstockError,
+    PluginError,
+    UnknownBackend,
+    UnknownSource,
+    UsageError,
+)
+from penstock.hookspecs import BackendDeclaration, SourceDeclaration
+from penstock.plugins import PluginRecord, discover
+
+__all__ = ["Registry", "Target"]
+
+D = TypeVar("D", BackendDeclaration, SourceDeclaration)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target taken apart: the backend, if it names one, the scheme, if any, and the rest."""
+
+    backend: str | None
+    scheme: str | None
+    rest: str
+
+    @property
+    def source(self) -> str:
+        """The target without its backend."""
+        return self.rest if self.scheme is None else f"{self.scheme}:{self.rest}"
+
+
+class Registry:
+    """Backends and sources by name. Made once per process by whoever loads; never global state.
+
+    `records` tells of every plugin, the broken ones too.
+    """
+
+    def __init__(
+        self, manager: pluggy.PluginManager, records: tuple[PluginRecord, ...] = ()
+    ) -> None:
+        broken: dict[str, str] = {}
+        self.backends = _declared(manager, "penstock_backends", BackendDeclaration, broken)
+        self.sources = _declared(manager, "penstock_sources", SourceDeclaration, broken)
+        self.records = tuple(
+            PluginRecord(r.name, r.distribution, r.version, "broken", broken[r.name])
+            if r.name in broken
+            else r
+            for r in records
+        )
+
+    @classmethod
+    def installed(cls) -> Registry:
+        """Return the registry of what is installed here."""
+        return cls(*discover())
+
+    def default_target(self) -> str:
+        """Return what is loaded when no target is named: a plugin's default source.
+
+        Raises `UsageError` if no plugin has one.
+        """
+        for source in self.sources.values():
+            if source.default:
+                return f"{source.scheme}:"
+        raise UsageError("no model is named, and no plugin offers a default", hint="Name a model")
+
+    def parse(self, target: str) -> Target:
+        """Take a target apart: `[backend:][scheme:]rest`; anything else is a path."""
+        backend, rest = None, target
+        head, colon, tail = rest.partition(":")
+        if colon and head in self.backends:
+            backend, rest = head, tail
+        head, colon, tail = rest.partition(":")
+        if colon and head in self.sources:
+            return Target(backend, head, tail)
+        if colon and backend is None and _is_word(head) and not Path(rest).exists():
+            raise self._unknown(head)
+        return Target(backend, None, rest)
+
+    def backend(self, name: str) -> Backend:
+        """Return the backend of that name, importing it.
+
+        Raises `UnknownBackend`, with the nearest name and why plugins are missing, and
+        `PluginError` where it cannot be imported.
+        """
+        declared = self.backends.get(name)
+        if declared is None:
+            raise self._unknown(name)
+        made = _imported(declared.factory, f"backend {name!r}")()
+        if not isinstance(made, Backend):
+            raise PluginError(f"backend {name!r}: {declared.factory!r} is no penstock.Backend")
+        return made
+
+    def backend_for(self, path: Path) -> str:
+        """Return the name of the backend that loads files like `path`."""
+        form = path.suffix.lstrip(".").lower()
+        able = [b for b in self.backends.values() if form in b.formats]
+        if not able:
+            raise UnknownBackend(
+                f"no installed backend loads {path.name!r} files"
+                if form
+                else f"{str(path)!r} does not tell which backend it is for",
+                hint=f"Name one: '<backend>:{path}'. {self._listing()}",
+            )
+        return max(able, key=lambda b: (b.priority, b.name)).name
+
+    def resolve(self, target: Target) -> Path | None:
+        """Return the local path of a target, or None if it names none. May block."""
+        if target.scheme is not None:
+            declared = self.sources[target.scheme]
+            found = _imported(declared.resolve, f"source {target.scheme!r}")(target.rest)
+            return Path(found)
+        path = Path(target.rest).expanduser()
+        if target.backend is None and not path.exists():
+            raise ModelNotFound(f"there is no file {str(path)!r}", hint="Check the path")
+        return path if path.exists() else None
+
+    def _unknown(self, name: str) -> PenstockError:
+        known = [*self.backends, *self.sources]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        kind = UnknownSource if near and near[0] in self.sources else UnknownBackend
+        return kind(f"there is no backend or source named {name!r}", hint=hint + self._listing())
+
+    def _listing(self) -> str:
+        there = ", ".join(sorted(self.backends)) or "none"
+        broken = "".join(
+            f"; plugin {r.name!r} is {r.state}: {r.reason}"
+            for r in self.records
+            if r.state != "loaded"
+        )
+        return f"Backends here: {there}{broken}"
+
+
+def _declared(
+    manager: pluggy.PluginManager, hook: str, kind: type[D], broken: dict[str, str]
+) -> Mapping[str, D]:
+    """Call one hook, plugin by plugin, so that a failing one is known by name."""
+    found: dict[str, D] = {}
+    for plugin, module in manager.list_name_plugin():
+        call: Callable[[], Iterable[D]] | None = getattr(module, hook, None)
+        if call is None:
+            continue
+        try:
+            for declaration in call():
+                _add(found, declaration, kind)
+        except Exception as error:  # noqa: BLE001  # one broken plugin must not stop the others
+            broken[plugin] = f"{hook}: {error}"
+    return found
+
+
+def _add(found: dict[str, D], declaration: D, kind: type[D]) -> None:
+    if not isinstance(declaration, kind):
+        raise PluginError(f"returned {declaration!r}, not {kind.__name__}")
+    name = (
+        declaration.name if isinstance(declaration, BackendDeclaration) else declaration.scheme
+    )
+    if name in found:
+        raise PluginError(f"{name!r} is offered by another plugin already")
+    found[name] = declaration
+
+
+def _imported(where: str, what: str) -> Callable[..., object]:
+    try:
+        thing = pkgutil.resolve_name(where)
+    except Exception as error:
+        raise PluginError(f"{what} cannot be imported from {where!r}: {error!r}") from error
+    if not callable(thing):
+        raise PluginError(f"{what}: {where!r} is not callable")
+    return thing
+
+
+def _is_word(text: str) -> bool:
+    """Whether this can be a name; a single letter is a drive."""
+    return len(text) > 1 and text.replace("-", "").replace("_", "").isalnum()

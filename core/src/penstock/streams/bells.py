@@ -1,0 +1,134 @@
+"""Bells: how one side of a channel sleeps until the other rings, from whatever thread."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import anyio
+from anyio.lowlevel import current_token
+
+__all__ = ["Bell", "Bells", "LoopBell", "LoopDoor", "ThreadBell"]
+
+
+class _Asyncio(Protocol):
+    def call_soon_threadsafe(self, call: Callable[[], object], /) -> object: ...
+
+
+class _Trio(Protocol):
+    def run_sync_soon(self, call: Callable[[], object], /) -> None: ...
+
+
+class LoopDoor:
+    """A way into the event loop this was made in, from any thread, without waiting for it."""
+
+    __slots__ = ("_call", "_thread")
+
+    def __init__(self) -> None:
+        native = current_token().native_token
+        if hasattr(native, "call_soon_threadsafe"):
+            self._call: Callable[[Callable[[], object]], object] = cast(
+                _Asyncio, native
+            ).call_soon_threadsafe
+        else:
+            self._call = cast(_Trio, native).run_sync_soon
+        self._thread = threading.get_ident()
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller runs on the loop's own thread."""
+        return threading.get_ident() == self._thread
+
+    def call(self, call: Callable[[], object]) -> None:
+        """Run `call` on the loop's thread: at once from there, else soon.
+
+        Does nothing once the loop is closed: nobody is left to be told.
+        """
+        if self.inside:
+            call()
+            return
+        try:
+            self._call(call)
+        except RuntimeError:  # closed; trio's RunFinishedError is one too
+            return
+
+
+class Bell(ABC):
+    """Rings at most once."""
+
+    @abstractmethod
+    def ring(self) -> None:
+        """Wake the sleeper. Safe from any thread."""
+
+
+class LoopBell(Bell):
+    """Wakes a task."""
+
+    __slots__ = ("_door", "_event")
+
+    def __init__(self) -> None:
+        self._door = LoopDoor()
+        self._event = anyio.Event()
+
+    def ring(self) -> None:
+        self._door.call(self._event.set)
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Sleep until the bell rings, at most `seconds`."""
+        if seconds is None:
+            await self._event.wait()
+            return
+        with anyio.move_on_after(max(0.0, seconds)):
+            await self._event.wait()
+
+
+class ThreadBell(Bell):
+    """Wakes a thread."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Sleep until the bell rings, at most `seconds`."""
+        self._event.wait(seconds)
+
+
+class Bells:
+    """The sleepers of one place. Who sleeps hangs up a bell first, then looks once more.
+
+    Ringing takes every bell down, so a sleeper is woken once however often it is rung; with
+    nobody asleep, ringing costs next to nothing.
+    """
+
+    __slots__ = ("_hung",)
+
+    def __init__(self) -> None:
+        self._hung: deque[Bell] = deque()
+
+    def hang(self, bell: Bell) -> None:
+        """Add a sleeper."""
+        self._hung.append(bell)
+
+    def drop(self, bell: Bell) -> None:
+        """Remove a sleeper that woke by itself."""
+        try:
+            self._hung.remove(bell)
+        except ValueError:  # it was rung meanwhile
+            return
+
+    def ring(self) -> None:
+        """Wake all sleepers. Safe from any thread."""
+        while self._hung:
+            try:
+                bell = self._hung.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            bell.ring()

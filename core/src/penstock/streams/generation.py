@@ -1,0 +1,310 @@
+"""Generation: the object users hold while an answer is made."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Generator
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from penstock.errors import DeadlineExceeded, PenstockError, UsageError
+from penstock.events import Completion, Delta, FinishReason
+from penstock.request import Deadlines, Sampling
+from penstock.streams.deadlines import Patience
+from penstock.streams.deltas import DeltaStream
+from penstock.streams.job import Job
+from penstock.streams.timing import Trace
+from penstock.streams.stream import END, PENDING, Gap, Leaving
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Generation", "Plan"]
+
+
+class Plan:
+    """What a generation needs to run, and what its completion will say about it."""
+
+    __slots__ = ("deadlines", "effective", "estimate", "loop_thread", "start", "warnings")
+
+    def __init__(
+        self,
+        *,
+        start: Callable[[Job], None],
+        effective: Sampling,
+        deadlines: Deadlines,
+        estimate: Callable[[], int],
+        loop_thread: int,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self.start = start
+        self.effective = effective
+        self.deadlines = deadlines
+        self.estimate = estimate
+        self.loop_thread = loop_thread
+        self.warnings = warnings
+
+
+class Generation(DeltaStream):
+    """One answer: stream it, await it, or both.
+
+    ```python
+    done = await model.complete("Hi")            # the Completion
+    async for delta in model.complete("Hi"): ...  # deltas as they come
+    async with model.complete("Hi") as gen: ...   # the same, and the engine is free afterwards
+    ```
+
+    In threads (`penstock.sync`) it is read with `for` and `gen.result()`. The engine starts with
+    the first read. Leaving a loop in any way stops the engine within one token, or one chunk of
+    the prompt; `completion` then holds what was delivered, and `idle()` waits until the engine is
+    free. Errors are raised where the stream is read and carry `partial`.
+    """
+
+    def __init__(
+        self, job: Job, plan: Plan, on_end: Callable[[Completion], None] | None = None
+    ) -> None:
+        self._job = job
+        self._channel = job.channel
+        self._plan = plan
+        self._on_end = on_end
+        self._patience = Patience(plan.deadlines, job.trace)
+        self._parts: list[str] = []
+        self._started = False
+        self._completion: Completion | None = None
+        self._error: BaseException | None = None
+
+    # what is known of it
+
+    @property
+    def generation(self) -> Generation:
+        return self
+
+    @property
+    def text(self) -> str:
+        """The text delivered so far."""
+        return "".join(self._parts)
+
+    @property
+    def completion(self) -> Completion:
+        """The result, once the generation ended or was left. Raises `UsageError` before."""
+        if self._completion is None:
+            raise UsageError(
+                "the generation has not ended", hint="Read it to the end, await it, or leave it"
+            )
+        return self._completion
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an error."""
+        return self._error is not None
+
+    @property
+    def trace(self) -> Trace:
+        """The moments noted so far."""
+        return self._job.trace
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is a completion: the generation ended, failed or was left."""
+        return self._completion is not None
+
+    # reading it
+
+    def __await__(self) -> Generator[object, None, Completion]:
+        return self._finish().__await__()
+
+    def result(self) -> Completion:
+        """Wait for the end in a thread: what `await` is to a task."""
+        self.refuse_loop_thread()
+        for _ in iter(self._read_in_thread, END):
+            continue
+        return self.completion
+
+    def poll(self) -> Delta | Gap:
+        if self._completion is not None:
+            return self._poll_ended()
+        delta = self._channel.pop()
+        if delta is None:
+            return self._poll_empty()
+        if self._patience.watches:
+            self._watch(total_only=True)
+        self._parts.append(delta.text)
+        return delta
+
+    def due(self) -> float | None:
+        return self._patience.due() if self._patience.watches else None
+
+    async def arrival(self, until: float | None) -> None:
+        """Wait for news, at the longest until this moment of `time.perf_counter`."""
+        await self._channel.arrival(self._has_news, _seconds(until))
+
+    def wait_arrival(self, until: float | None) -> None:
+        """Do the same in a thread."""
+        self._channel.wait_arrival(self._has_news, _seconds(until))
+
+    def nudge(self) -> None:
+        """Have those who wait for news look again."""
+        self._channel.nudge()
+
+    # leaving it
+
+    def stop(self) -> None:
+        """Stop now, from any thread or callback; the reason is `stopped`."""
+        self.leave("stopped")
+
+    def leave(self, reason: Leaving = "stopped") -> None:
+        if self._completion is None:
+            self._claimed = True
+            self._conclude(reason)
+        if self._started:
+            self._channel.leave()
+
+    async def idle(self) -> None:
+        """Wait until the engine works for this generation no more; at once if it never did."""
+        while self._started and not self._channel.idle:
+            await self._channel.arrival(self._is_idle)
+
+    def wait_idle(self) -> None:
+        """Do the same in a thread."""
+        while self._started and not self._channel.idle:
+            self._channel.wait_arrival(self._is_idle)
+
+    async def __aenter__(self) -> Self:
+        self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        cancelled = error is not None and not isinstance(error, Exception)
+        self.leave("cancelled" if cancelled else "stopped")
+        await self.idle()
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __del__(self) -> None:
+        if not hasattr(self, "_completion"):  # its constructor failed
+            return
+        if not self._started and self._completion is None:
+            warnings.warn(
+                "a generation was made and never read: await it, iterate it, or call result()",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+        elif self._completion is None:
+            self.leave()
+
+    def refuse_loop_thread(self) -> None:
+        """Raise `UsageError` where waiting would block the event loop that runs the engine."""
+        if threading.get_ident() == self._plan.loop_thread:
+            raise UsageError(
+                "this would block the event loop", hint="Use `async for` and `await` here"
+            )
+
+    # how it ends
+
+    def _start(self) -> None:
+        if self._started or self._completion is not None:
+            return
+        self._started = True
+        self._job.trace.begin(perf_counter())
+        try:
+            self._plan.start(self._job)
+        except PenstockError as error:
+            self._channel.rest()
+            self._fail(error)
+
+    def _poll_empty(self) -> Delta | Gap:
+        if not self._started:
+            self._start()
+            return PENDING
+        outcome = self._channel.outcome
+        if outcome is None:
+            if self._patience.watches:
+                self._watch()
+            return PENDING
+        if self._channel.holds:  # put between the two looks
+            return self.poll()
+        if outcome.error is not None:
+            self._fail(outcome.error)
+        finish = self._job.assembly.finish
+        self._conclude("stop" if finish is None else finish.reason)
+        return END
+
+    def _poll_ended(self) -> Gap:
+        if self._error is not None:
+            raise self._error
+        return END
+
+    def _watch(self, *, total_only: bool = False) -> None:
+        try:
+            self._patience.check(perf_counter(), total_only=total_only)
+        except DeadlineExceeded as error:
+            self._error = error
+            self.leave("deadline")
+            error.partial = self.completion
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        self._error = error
+        self._conclude("error")
+        if isinstance(error, PenstockError):
+            error.partial = self.completion
+        raise error
+
+    def _conclude(self, reason: FinishReason) -> None:
+        job, plan = self._job, self._plan
+        job.trace.finish(perf_counter())
+        finish = job.assembly.finish
+        self._completion = Completion(
+            text=self.text,
+            finish_reason=reason,
+            usage=job.assembly.usage(plan.estimate),
+            timings=job.trace.timings(),
+            effective=plan.effective,
+            stop_sequence=finish.stop_sequence if finish and reason == "stop_sequence" else None,
+            warnings=plan.warnings,
+        )
+        if self._on_end is not None:
+            on_end, self._on_end = self._on_end, None
+            on_end(self._completion)
+
+    async def _finish(self) -> Completion:
+        while (item := self.poll()) is not END:
+            if item is PENDING:
+                await self._patiently()
+        return self.completion
+
+    async def _patiently(self) -> None:
+        try:
+            await self.arrival(self.due())
+        except BaseException:
+            self.leave("cancelled")
+            raise
+
+    def _read_in_thread(self) -> Delta | Gap:
+        item = self.poll()
+        if item is PENDING:
+            try:
+                self.wait_arrival(self.due())
+            except BaseException:
+                self.leave("cancelled")
+                raise
+        return item
+
+    def _has_news(self) -> bool:
+        return self._completion is not None or self._channel.news
+
+    def _is_idle(self) -> bool:
+        return self._channel.idle
+
+
+def _seconds(until: float | None) -> float | None:
+    return None if until is None else until - perf_counter()
+
+

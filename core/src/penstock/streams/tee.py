@@ -1,0 +1,97 @@
+"""One stream for several readers."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from penstock.errors import UsageError
+from penstock.streams.stream import END, PENDING, Gap, Leaving, Stream
+
+if TYPE_CHECKING:
+    from penstock.streams.generation import Generation
+
+__all__ = ["LEAD", "tee_of"]
+
+T = TypeVar("T")
+LEAD = 256
+"""Items by which the fastest reader may be ahead of the slowest."""
+
+
+def tee_of(source: Stream[T], count: int) -> tuple[Stream[T], ...]:
+    """Return `count` streams with the items of `source`."""
+    if count < 1:
+        raise UsageError(f"cannot make {count!r} streams of one", hint="Give 1 or more")
+    source.claim()
+    shared = _Shared(source)
+    return tuple(shared.branch() for _ in range(count))
+
+
+class _Shared(Generic[T]):
+    """The source, and the branches that still read it."""
+
+    def __init__(self, source: Stream[T]) -> None:
+        self.source = source
+        self.behind: dict[int, deque[T]] = {}
+        self.ending: Exception | Gap | None = None
+
+    def branch(self) -> _Branch[T]:
+        mine: deque[T] = deque()
+        self.behind[id(mine)] = mine
+        return _Branch(self, mine)
+
+    def advance(self) -> bool:
+        """Give every branch the next item; return False if there is none now."""
+        if any(len(items) >= LEAD for items in self.behind.values()):
+            return False
+        try:
+            item = self.source.poll()
+        except Exception as error:  # noqa: BLE001  # every branch raises it
+            self.ending = error
+        else:
+            if item is PENDING:
+                return False
+            if item is END:
+                self.ending = END
+            else:
+                for items in self.behind.values():
+                    items.append(item)  # type: ignore[arg-type]  # no gap
+        self.source.generation.nudge()
+        return True
+
+    def drop(self, items: deque[T], reason: Leaving) -> None:
+        self.behind.pop(id(items), None)
+        if self.behind:
+            self.source.generation.nudge()
+        else:
+            self.source.leave(reason)
+
+
+class _Branch(Stream[T], Generic[T]):
+    def __init__(self, shared: _Shared[T], items: deque[T]) -> None:
+        self._shared = shared
+        self._items = items
+
+    @property
+    def generation(self) -> Generation:
+        return self._shared.source.generation
+
+    def poll(self) -> T | Gap:
+        while not self._items:
+            ending = self._shared.ending
+            if isinstance(ending, Exception):
+                raise ending
+            if ending is not None:
+                return END
+            if not self._shared.advance():
+                return PENDING
+        item = self._items.popleft()
+        if len(self._items) == LEAD - 1:
+            self.generation.nudge()
+        return item
+
+    def due(self) -> float | None:
+        return self._shared.source.due()
+
+    def leave(self, reason: Leaving = "stopped") -> None:
+        self._shared.drop(self._items, reason)

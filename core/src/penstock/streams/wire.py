@@ -1,0 +1,70 @@
+"""Streams as text on a wire: Server-Sent Events and lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from penstock.events import Completion, Delta
+from penstock.streams.stream import Stage
+
+if TYPE_CHECKING:
+    from penstock.streams.generation import Generation
+
+__all__ = ["JsonLines", "ServerSentEvents", "completion_record"]
+
+
+class _Wire(Stage[Delta, str]):
+    """Deltas, then the end of their generation, whichever it was."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+
+    def feed(self, item: Delta) -> Iterable[str]:
+        return (self._line(None, {"text": item.text, "tokens": item.tokens}),)
+
+    def absorb(self, error: Exception) -> Iterable[str]:
+        record = {"type": type(error).__name__, "message": str(error)}
+        return (self._line("error", record),)
+
+    def flush(self) -> Iterable[str]:
+        if not self._generation.ended or self._generation.failed:
+            return ()
+        return (self._line("finish", completion_record(self._generation.completion)),)
+
+    @abstractmethod
+    def _line(self, event: str | None, record: Mapping[str, Any]) -> str: ...
+
+
+class ServerSentEvents(_Wire):
+    """Events as the HTML standard's section 9.2 frames them; JSON never holds a line break."""
+
+    def _line(self, event: str | None, record: Mapping[str, Any]) -> str:
+        head = "" if event is None else f"event: {event}\n"
+        return f"{head}data: {json.dumps(record, ensure_ascii=False)}\n\n"
+
+
+class JsonLines(_Wire):
+    """One object a line; the last holds `finish` or `error`."""
+
+    def _line(self, event: str | None, record: Mapping[str, Any]) -> str:
+        whole = record if event is None else {event: record}
+        return json.dumps(whole, ensure_ascii=False) + "\n"
+
+
+def completion_record(completion: Completion, *, text: bool = False) -> dict[str, Any]:
+    """Return a completion as plain data for JSON; what is not known is left out."""
+    record = asdict(completion)
+    record["effective"] = completion.effective.chosen()
+    if not text:
+        del record["text"]
+    return {name: _plain(value) for name, value in record.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: inner for name, inner in value.items() if inner is not None}
+    return value

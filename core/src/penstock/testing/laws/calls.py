@@ -1,0 +1,217 @@
+"""Laws 3, 7 and 9 to 12: what a call promises about its end, its limits and its figures."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import anyio
+
+from penstock.backend import BlockingEngine, CancelFlag
+from penstock.errors import ContextOverflow, PenstockError, Unsupported
+from penstock.events import Completion, EngineEvent, Finish, UsageSource
+from penstock.messages import as_segments
+from penstock.model import Model
+from penstock.request import ENGINE_OPTIONS, CallOptions, Request, Sampling
+from penstock.streams.generation import Generation
+from penstock.testing.laws.law import LawBroken, require
+from penstock.testing.subject import Subject
+
+__all__ = [
+    "check_chat",
+    "check_errors",
+    "check_limits",
+    "check_one_end",
+    "check_options",
+    "check_usage",
+]
+
+ENGINE_REASONS = {"stop", "stop_sequence", "length", "tool_calls", "content_filter"}
+SEEDS = range(1, 6)
+
+
+async def check_one_end(subject: Subject) -> None:
+    """An engine ends once: nothing comes after its `Finish`, and its reason is one of ours."""
+    async with subject.load() as model:
+        events = await _events(subject, model)
+        ends = [at for at, event in enumerate(events) if isinstance(event, Finish)]
+        require(len(ends) <= 1, f"the engine finished {len(ends)} times")
+        require(not ends or ends[0] == len(events) - 1, "the engine went on after its Finish")
+        for at in ends:
+            finish = events[at]
+            assert isinstance(finish, Finish)
+            require(finish.reason in ENGINE_REASONS, f"no engine ends with {finish.reason!r}")
+        generation = subject.greedy(model)
+        done = await generation
+        require(done is await generation, "a generation awaited twice ended twice")
+
+
+async def check_errors(subject: Subject) -> None:
+    """An error is raised where the stream is read, and from `await`, with the text so far."""
+    async with subject.load() as model:
+        expected = (await subject.greedy(model)).text
+        texts: list[str] = []
+        streamed = _failing(subject, model)
+        error = await _error_of(streamed, texts)
+        partial = error.partial
+        require(partial is not None, f"{error!r} lost the text so far")
+        assert partial is not None
+        require(partial.text == "".join(texts), f"partial {partial.text!r}, read {texts!r}")
+        require(partial.finish_reason == "error", repr(partial))
+        await _error_of(_failing(subject, model), None)
+        again = (await subject.greedy(model)).text
+        require(again == expected, f"after an error the next request gave {again!r}")
+
+
+async def check_limits(subject: Subject) -> None:
+    """`max_tokens` holds, and a prompt too long is refused before any work."""
+    async with subject.load() as model:
+        for limit in (1, 7):
+            done = await subject.endless(model, max_tokens=limit)
+            require(done.finish_reason == "length", f"max_tokens={limit} ended with {done!r}")
+            used = done.usage.completion_tokens
+            require(used <= limit, f"max_tokens={limit} gave {used} tokens")
+        if model.info.context_length is not None:
+            await _check_overflow(subject, model, model.info.context_length)
+
+
+async def check_options(subject: Subject) -> None:
+    """A seed reproduces; what an engine does not honour is refused, and dropped only aloud."""
+    async with subject.load() as model:
+        honoured = model.info.capabilities.options
+        if {"seed", "temperature"} <= honoured:
+            await _check_seeds(subject, model)
+        for name in sorted(ENGINE_OPTIONS - honoured):
+            await _check_refused(subject, model, name)
+
+
+async def check_chat(subject: Subject) -> None:
+    """Turn 2 sees turn 1; a turn that fails or is left leaves the history as it was."""
+    async with subject.load() as model:
+        if not model.info.chat_template and not model.info.capabilities.messages:
+            return
+        said, asked, expected = subject.recall or (subject.prompt, subject.prompt, "")
+        chat = model.session()
+        options = subject.greedy_options(model)
+        await chat.send(said, **options)
+        require(len(chat.history) == 2, f"after a turn: {chat.history!r}")
+        before = chat.history
+        async for _ in chat.send(asked, **options):
+            break
+        require(chat.history == before, f"a turn that was left changed it: {chat.history!r}")
+        answer = await chat.send(asked, **options)
+        require(expected in answer.text, f"{answer.text!r} does not hold {expected!r}")
+        require(len(chat.history) == 4, f"after two turns: {chat.history!r}")
+
+
+async def check_usage(subject: Subject) -> None:
+    """Every completion says how many tokens it took, and who counted them."""
+    async with subject.load() as model:
+        generation = subject.greedy(model)
+        tokens = sum([delta.tokens async for delta in generation])
+        _check_figures(generation.completion, tokens)
+        if model.info.capabilities.tokenize:
+            counted = len(await model.tokenize(subject.prompt))
+            told = generation.completion.usage.prompt_tokens
+            require(told == counted, f"a prompt of {counted} tokens was told as {told}")
+        left = subject.endless(model)
+        async for _ in left:
+            break
+        _check_figures(left.completion, 1)
+
+
+async def _events(subject: Subject, model: Model) -> list[EngineEvent]:
+    """Return all that the engine yields for a request, pulled past its end."""
+    engine = model.engine
+    sampling = Sampling(**subject.greedy_options(model)).over(model.info.defaults)
+    request = Request(prompt=as_segments(subject.prompt), sampling=sampling)
+    if isinstance(engine, BlockingEngine):
+        events = engine.generate(request, CancelFlag())
+        return await anyio.to_thread.run_sync(lambda: [event for event, _ in zip(events, range(400))])
+    found: list[EngineEvent] = []
+    async for event in engine.generate(request):
+        found.append(event)
+        if len(found) == 400:
+            break
+    return found
+
+
+def _failing(subject: Subject, model: Model) -> Generation:
+    if subject.failing is not None:
+        return subject.greedy(model, subject.failing)
+    return model.complete(_overlong(subject, model.info.context_length or 0), max_tokens=4)
+
+
+def _overlong(subject: Subject, context_length: int) -> str:
+    return f"{subject.prompt} " * context_length
+
+
+async def _error_of(generation: Generation, texts: list[str] | None) -> PenstockError:
+    try:
+        if texts is None:
+            await generation
+        else:
+            async for delta in generation:
+                texts.append(delta.text)
+    except PenstockError as error:
+        return error
+    except Exception as error:
+        raise LawBroken(f"{error!r} came out, which is not of penstock's tree") from error
+    raise LawBroken("an engine that failed ended in silence")
+
+
+async def _check_overflow(subject: Subject, model: Model, context_length: int) -> None:
+    generation = model.complete(_overlong(subject, context_length))
+    try:
+        await generation
+    except ContextOverflow as error:
+        require(error.prompt_tokens >= error.context_length > 0, f"{error!r} has wrong figures")
+        require(generation.text == "", "a prompt too long was worked on")
+    else:
+        raise LawBroken("a prompt longer than the context was taken")
+
+
+async def _check_seeds(subject: Subject, model: Model) -> None:
+    first = await _sampled(subject, model, SEEDS[0])
+    again = await _sampled(subject, model, SEEDS[0])
+    require(first.text == again.text, f"one seed gave {first.text!r} and {again.text!r}")
+    require(first.effective.seed == SEEDS[0], f"the seed is told as {first.effective.seed!r}")
+    texts = {(await _sampled(subject, model, seed)).text for seed in SEEDS}
+    require(len(texts) > 1, f"{len(SEEDS)} seeds all gave {first.text!r}")
+
+
+async def _sampled(subject: Subject, model: Model, seed: int) -> Completion:
+    return await model.complete(
+        subject.prompt, temperature=subject.chance, seed=seed, max_tokens=24
+    )
+
+
+_VALUES: CallOptions = {
+    "temperature": 0.5,
+    "top_k": 5,
+    "top_p": 0.5,
+    "min_p": 0.1,
+    "repeat_penalty": 1.1,
+    "presence_penalty": 0.1,
+    "frequency_penalty": 0.1,
+    "seed": 1,
+    "ignore_eos": True,
+}
+
+
+async def _check_refused(subject: Subject, model: Model, name: str) -> None:
+    options: CallOptions = {name: _VALUES[name]}  # type: ignore[literal-required,misc]  # an option's name
+    try:
+        model.complete(subject.prompt, unsupported="error", **options).leave()
+    except Unsupported:
+        pass
+    else:
+        raise LawBroken(f"{name} is not honoured, and nobody said so")
+    done = await model.complete(subject.prompt, unsupported="drop", max_tokens=2, **options)
+    require(any(name in warning for warning in done.warnings), f"{name} was dropped in silence")
+
+
+def _check_figures(done: Completion, tokens: int) -> None:
+    usage = done.usage
+    require(usage.prompt_tokens > 0, f"no prompt tokens: {usage!r}")
+    require(usage.completion_tokens >= tokens, f"{tokens} tokens came, and {usage!r} is told")
+    require(usage.source in get_args(UsageSource), f"nobody counts as {usage.source!r}")
