@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from penstock.backend import AnyEngine
 from penstock.loading import Loading
 from penstock.testing import LAWS, EchoOptions, Law, LawBroken, Subject, hosted

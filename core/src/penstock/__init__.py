@@ -1,7 +1,7 @@
 """Penstock: one protocol over every LLM engine.
 
 ```python
-async with penstock.load("pocket:") as model:
+async with penstock.load("story.gguf") as model:
     async for delta in model.complete("Once upon a time"):
         print(delta.text, end="")
 ```
@@ -22,8 +22,24 @@ from penstock.backend import (
     ProgressSink,
 )
 from penstock.chat import Chat
-from penstock.errors import *
-from penstock.errors import __all__ as _errors
+from penstock.errors import (
+    BackendBug,
+    ContextOverflow,
+    DeadlineExceeded,
+    EngineError,
+    GenerationError,
+    InvalidModel,
+    LoadError,
+    ModelClosed,
+    ModelNotFound,
+    PenstockError,
+    PluginError,
+    StreamClosed,
+    UnknownBackend,
+    UnknownSource,
+    Unsupported,
+    UsageError,
+)
 from penstock.events import Completion, Delta, Finish, Prefill, Timings, Token, Usage
 from penstock.hookspecs import BackendDeclaration, SourceDeclaration, hookimpl
 from penstock.loading import load
@@ -36,26 +52,36 @@ from penstock.streams import Generation, Progress, Stage, Stream
 __version__ = "0.1.0"
 
 __all__ = [
-    *_errors,
     "Activity",
     "Backend",
+    "BackendBug",
     "BackendDeclaration",
     "BlockingEngine",
     "CancelFlag",
     "Capabilities",
     "Chat",
     "Completion",
+    "ContextOverflow",
+    "DeadlineExceeded",
     "Deadlines",
     "Delta",
     "Engine",
+    "EngineError",
     "Finding",
     "Finish",
     "Generation",
+    "GenerationError",
+    "InvalidModel",
+    "LoadError",
     "LoadProgress",
     "Message",
     "Model",
+    "ModelClosed",
     "ModelInfo",
+    "ModelNotFound",
     "ModelSpec",
+    "PenstockError",
+    "PluginError",
     "Prefill",
     "Progress",
     "ProgressSink",
@@ -66,9 +92,14 @@ __all__ = [
     "SourceDeclaration",
     "Stage",
     "Stream",
+    "StreamClosed",
     "Timings",
     "Token",
+    "UnknownBackend",
+    "UnknownSource",
+    "Unsupported",
     "Usage",
+    "UsageError",
     "hookimpl",
     "load",
     "sync",

@@ -107,7 +107,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What an engine is doing now: generations running, and tokens generated since it was loaded."""
+    """What an engine is doing: generations running, and tokens generated since it was loaded."""
 
     running: int
     tokens: int
@@ -170,7 +170,7 @@ class Engine(_Described):
 
     async def aclose(self) -> None:
         """Free everything. Called once, with no generation running."""
-        return None
+        return
 
 
 class BlockingEngine(_Described):
@@ -186,7 +186,7 @@ class BlockingEngine(_Described):
 
     def close(self) -> None:
         """Free everything. Called once, on the engine's thread, with no generation running."""
-        return None
+        return
 
 
 AnyEngine: TypeAlias = Engine | BlockingEngine

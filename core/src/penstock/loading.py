@@ -35,7 +35,7 @@ def load(
     on_progress: Callable[[LoadProgress], object] | None = None,
     registry: Registry | None = None,
 ) -> Loading:
-    """Load a model: `async with penstock.load("llamacpp:/models/x.gguf") as model: …`.
+    """Load a model: `async with penstock.load("/models/story.gguf") as model: …`.
 
     target       `[backend:]source`: a path, or a source with a scheme of its own; None is the
                  default of the installed plugins
@@ -135,11 +135,14 @@ class _Loader:
 
     async def engine(self) -> AnyEngine:
         self._tell(LoadProgress("resolving", 0.0))
-        registry = self._registry or await anyio.to_thread.run_sync(Registry.installed)
+        registry = self._registry
+        if registry is None:
+            registry = await anyio.to_thread.run_sync(Registry.installed)
         target = registry.parse(self._spec.source or registry.default_target())
         path = await anyio.to_thread.run_sync(registry.resolve, target)
         name = target.backend or registry.backend_for(Path() if path is None else path)
-        engine = await self._load(registry, name, replace(self._spec, source=target.source, path=path))
+        spec = replace(self._spec, source=target.source, path=path)
+        engine = await self._load(registry, name, spec)
         self._tell(LoadProgress("ready", 1.0))
         return engine
 

@@ -64,14 +64,14 @@ def as_segments(prompt: PromptLike) -> tuple[Segment, ...]:
     return segments
 
 
-def _as_message(message: MessageLike, at: int) -> Message:
+def _as_message(message: object, at: int) -> Message:
     if isinstance(message, Message):
         return _checked(message, at)
     if not isinstance(message, Mapping) or set(message) != {"role", "content"}:
         raise UsageError(
             f"message {at} is {message!r}", hint="A message has the keys 'role' and 'content'"
         )
-    return _checked(Message(message["role"], message["content"]), at)  # type: ignore[arg-type]  # checked next
+    return _checked(Message(message["role"], message["content"]), at)
 
 
 def _checked(message: Message, at: int) -> Message:

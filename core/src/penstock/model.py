@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import secrets
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from penstock.events import Completion
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
 from penstock.request import (
     ENGINE_OPTIONS,
+    MAX_SEED,
     POLICIES,
     CallOptions,
     Deadlines,
@@ -176,8 +177,9 @@ class Model:
         if not refused:
             return wanted, ()
         texts = tuple(
-            f"{self.info.backend or self.info.name} does not honour {name}={getattr(wanted, name)!r}"
-            for name in sorted(refused)
+            f"{self.info.backend or self.info.name} does not honour {name}={value!r}"
+            for name, value in sorted(wanted.chosen().items())
+            if name in refused
         )
         if policy == "error":
             hint = "Leave it out, or pass unsupported='warn' or 'drop'"
@@ -241,7 +243,7 @@ def _seeded(sampling: Sampling, info: ModelInfo) -> Sampling:
         return sampling
     if sampling.temperature == 0:
         return sampling
-    return Sampling(seed=secrets.randbelow(2**32 - 1)).over(sampling)
+    return Sampling(seed=int.from_bytes(os.urandom(4), "big") % MAX_SEED).over(sampling)
 
 
 def _checked(options: CallOptions) -> CallOptions:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import pluggy
 
 from penstock import hookspecs
 from penstock.hookspecs import PROJECT
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["ALLOW", "DENY", "PluginRecord", "discover"]
 
@@ -42,13 +45,19 @@ def discover(
     """
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
-    found = sorted(entry_points(group=GROUP) if entries is None else entries, key=_name)
+    found = sorted(_installed() if entries is None else entries, key=_name)
     names = [entry.name for entry in found]
     records = [
         _record(entry, *_load(manager, entry, names.count(entry.name) > 1, environ))
         for entry in found
     ]
     return manager, tuple(records)
+
+
+def _installed() -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # 20 ms that `import penstock` need not pay
+
+    return entry_points(group=GROUP)
 
 
 def _name(entry: EntryPoint) -> str:

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -45,15 +45,18 @@ class Target:
 class Registry:
     """Backends and sources by name. Made once per process by whoever loads; never global state.
 
-    `records` tells of every plugin, the broken ones too.
+    `records` tells of every plugin, the broken ones too; `origins` which one offers a backend.
     """
 
     def __init__(
         self, manager: pluggy.PluginManager, records: tuple[PluginRecord, ...] = ()
     ) -> None:
         broken: dict[str, str] = {}
-        self.backends = _declared(manager, "penstock_backends", BackendDeclaration, broken)
-        self.sources = _declared(manager, "penstock_sources", SourceDeclaration, broken)
+        backends = _declared(manager, "penstock_backends", BackendDeclaration, "name", broken)
+        sources = _declared(manager, "penstock_sources", SourceDeclaration, "scheme", broken)
+        self.backends = {name: declaration for name, (_, declaration) in backends.items()}
+        self.sources = {name: declaration for name, (_, declaration) in sources.items()}
+        self.origins = {name: plugin for name, (plugin, _) in backends.items()}
         self.records = tuple(
             PluginRecord(r.name, r.distribution, r.version, "broken", broken[r.name])
             if r.name in broken
@@ -145,36 +148,38 @@ class Registry:
 
 
 def _declared(
-    manager: pluggy.PluginManager, hook: str, kind: type[D], broken: dict[str, str]
-) -> Mapping[str, D]:
-    """Call one hook, plugin by plugin, so that a failing one is known by name."""
-    found: dict[str, D] = {}
+    manager: pluggy.PluginManager, hook: str, kind: type[D], key: str, broken: dict[str, str]
+) -> Mapping[str, tuple[str, D]]:
+    """Call one hook, plugin by plugin, so that a failing one is known by name.
+
+    Returns the plugin and the declaration, by the name that the field `key` holds.
+    """
+    found: dict[str, tuple[str, D]] = {}
     for plugin, module in manager.list_name_plugin():
         call: Callable[[], Iterable[D]] | None = getattr(module, hook, None)
         if call is None:
             continue
         try:
             for declaration in call():
-                _add(found, declaration, kind)
+                name = _new_name(declaration, kind, key, found)
+                found[name] = plugin, declaration
         except Exception as error:  # noqa: BLE001  # one broken plugin must not stop the others
             broken[plugin] = f"{hook}: {error}"
     return found
 
 
-def _add(found: dict[str, D], declaration: D, kind: type[D]) -> None:
+def _new_name(declaration: object, kind: type, key: str, taken: Iterable[str]) -> str:
     if not isinstance(declaration, kind):
         raise PluginError(f"returned {declaration!r}, not {kind.__name__}")
-    name = (
-        declaration.name if isinstance(declaration, BackendDeclaration) else declaration.scheme
-    )
-    if name in found:
+    name: str = getattr(declaration, key)
+    if name in taken:
         raise PluginError(f"{name!r} is offered by another plugin already")
-    found[name] = declaration
+    return name
 
 
-def _imported(where: str, what: str) -> Callable[..., object]:
+def _imported(where: str, what: str) -> Callable[..., Any]:
     try:
-        thing = pkgutil.resolve_name(where)
+        thing: object = pkgutil.resolve_name(where)
     except Exception as error:
         raise PluginError(f"{what} cannot be imported from {where!r}: {error!r}") from error
     if not callable(thing):

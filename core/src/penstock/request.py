@@ -47,6 +47,7 @@ _RANGES: dict[str, tuple[Callable[..., bool], str]] = {
     "ignore_eos": (lambda value: isinstance(value, bool), "True or False"),
 }
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """The options that shape an answer. None means: not set here.
@@ -76,7 +77,7 @@ class Sampling:
     frequency_penalty: float | None = None
     seed: int | None = None
     max_tokens: int | None = None
-    stop: tuple[str, ...] | None = None
+    stop: Sequence[str] | None = None
     include_stop: bool | None = None
     ignore_eos: bool | None = None
 
@@ -97,11 +98,12 @@ class Sampling:
     def chosen(self) -> CallOptions:
         """Return the options that are set, by name."""
         pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in pairs if value is not None}  # type: ignore[return-value]  # the names are the fields'
+        # The names are those of the fields.
+        return {name: value for name, value in pairs if value is not None}  # type: ignore[return-value]
 
     def without(self, names: frozenset[str]) -> Sampling:
         """Return these options with `names` not set."""
-        return replace(self, **{name: None for name in names})  # type: ignore[arg-type]  # every field takes None
+        return replace(self, **dict.fromkeys(names))
 
 
 class CallOptions(TypedDict, total=False):
@@ -170,6 +172,9 @@ class Request:
             return "\n".join(message.content for message in self.messages)
         return "".join(segment.text for segment in self.prompt)
 
+
+MAX_SEED = 2**32 - 2
+"""The largest seed; engines take the number above it to ask for a random one."""
 
 _CORE_OPTIONS = frozenset({"max_tokens", "stop", "include_stop"})
 ENGINE_OPTIONS = frozenset(field.name for field in fields(Sampling)) - _CORE_OPTIONS

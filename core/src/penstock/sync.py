@@ -11,8 +11,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from anyio.from_thread import start_blocking_portal
-
 from penstock import loading
 from penstock import model as asynchronous
 from penstock.backend import LoadProgress, ModelInfo, OptionValue
@@ -40,7 +38,7 @@ def load(
     on_progress: Callable[[LoadProgress], object] | None = None,
     registry: Registry | None = None,
 ) -> Loading:
-    """Load a model, as `penstock.load` does: `with penstock.sync.load("pocket:") as model: …`."""
+    """Load a model, as `penstock.load` does: `with penstock.sync.load("x.gguf") as model: …`."""
     return Loading(
         loading.load(
             target,
@@ -63,6 +61,8 @@ class Loading:
         self._exits = ExitStack()
 
     def __enter__(self) -> Model:
+        from anyio.from_thread import start_blocking_portal  # 25 ms that only this façade pays
+
         with ExitStack() as exits:
             portal = exits.enter_context(start_blocking_portal())
             model = exits.enter_context(portal.wrap_async_context_manager(self._inner))
@@ -70,7 +70,10 @@ class Loading:
         return Model(model, portal)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._exits.__exit__(kind, error, trace)
 
@@ -96,9 +99,7 @@ class Model:
         **options: Unpack[CallOptions],
     ) -> Generation:
         """Continue `prompt`."""
-        return self._inner.complete(
-            prompt, deadlines=deadlines, unsupported=unsupported, **options
-        )
+        return self._inner.complete(prompt, deadlines=deadlines, unsupported=unsupported, **options)
 
     def chat(
         self,
@@ -109,9 +110,7 @@ class Model:
         **options: Unpack[CallOptions],
     ) -> Generation:
         """Answer a conversation."""
-        return self._inner.chat(
-            messages, deadlines=deadlines, unsupported=unsupported, **options
-        )
+        return self._inner.chat(messages, deadlines=deadlines, unsupported=unsupported, **options)
 
     def session(self, system: str | None = None, *, keep_partial: bool = False) -> Chat:
         """Start a conversation that remembers."""

@@ -6,7 +6,7 @@ afterwards, so that control tokens come from the template alone.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -114,4 +114,4 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _now(form: str) -> str:
-    return datetime.datetime.now().astimezone().strftime(form)
+    return dt.datetime.now().astimezone().strftime(form)

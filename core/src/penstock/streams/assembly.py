@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 from penstock.errors import BackendBug
@@ -74,16 +75,16 @@ class Assembly:
                 self._finish("stop_sequence", self._stops.matched)
         return self._emit(text, perf_counter()) if text else None
 
-    def usage(self, estimated_prompt: int) -> Usage:
+    def usage(self, estimate: Callable[[], int]) -> Usage:
         """Return the engine's usage, or a count of what was seen.
 
-        `estimated_prompt` stands in where the engine never told the length of its prompt.
+        `estimate` is asked where the engine never told the length of its prompt.
         """
         if self.finish is not None and self.finish.usage is not None:
             return self.finish.usage
         prefill = self._prefill
         return Usage(
-            prompt_tokens=estimated_prompt if prefill is None else prefill.total,
+            prompt_tokens=estimate() if prefill is None else prefill.total,
             completion_tokens=self.trace.tokens,
             cached_tokens=0 if prefill is None else prefill.cached,
             source="engine" if self._exact and prefill is not None else "estimated",
@@ -113,6 +114,10 @@ class Assembly:
                 self.trace.progress(perf_counter(), event.processed - event.cached)
             case Finish():
                 self.finish = event
+            case Token():
+                return self._text(self._decoder.feed(event.data), 1, (event.id,), event.at)
+            case Delta():
+                return self._delta(event)
             case _:
                 raise BackendBug(
                     f"the engine yielded {event!r}",

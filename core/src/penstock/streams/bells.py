@@ -31,10 +31,10 @@ class LoopDoor:
         native = current_token().native_token
         if hasattr(native, "call_soon_threadsafe"):
             self._call: Callable[[Callable[[], object]], object] = cast(
-                _Asyncio, native
+                "_Asyncio", native
             ).call_soon_threadsafe
         else:
-            self._call = cast(_Trio, native).run_sync_soon
+            self._call = cast("_Trio", native).run_sync_soon
         self._thread = threading.get_ident()
 
     @property

@@ -29,7 +29,16 @@ class Channel:
     Nothing that was put is lost: `outcome` counts only once `pop` gives nothing.
     """
 
-    __slots__ = ("_items", "_on_leave", "_readers", "_writers", "high_water", "idle", "left", "outcome")
+    __slots__ = (
+        "_items",
+        "_on_leave",
+        "_readers",
+        "_writers",
+        "high_water",
+        "idle",
+        "left",
+        "outcome",
+    )
 
     def __init__(self, high_water: int = HIGH_WATER) -> None:
         self.high_water = high_water
@@ -71,19 +80,19 @@ class Channel:
 
     async def room(self, urged: Callable[[], bool]) -> None:
         """Wait until the consumer has caught up or left, or the producer is `urged` on."""
-        while self._crowded and not urged():
+        while self._is_crowded() and not urged():
             bell = LoopBell()
             self._writers.hang(bell)
-            if self._crowded and not urged():
+            if self._is_crowded() and not urged():
                 await bell.wait()
             self._writers.drop(bell)
 
     def wait_room(self, urged: Callable[[], bool]) -> None:
         """Do the same in a thread."""
-        while self._crowded and not urged():
+        while self._is_crowded() and not urged():
             bell = ThreadBell()
             self._writers.hang(bell)
-            if self._crowded and not urged():
+            if self._is_crowded() and not urged():
                 bell.wait()
             self._writers.drop(bell)
 
@@ -147,6 +156,5 @@ class Channel:
         """Whether the consumer has something to look at."""
         return bool(self._items) or self.outcome is not None
 
-    @property
-    def _crowded(self) -> bool:
+    def _is_crowded(self) -> bool:
         return not self.left and len(self._items) > self.high_water // 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import re
+from encodings.utf_8 import IncrementalDecoder as _Utf8Decoder
 
 __all__ = ["CharacterDecoder"]
 
@@ -22,15 +22,19 @@ class CharacterDecoder:
     __slots__ = ("_decoder", "_high")
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _Utf8Decoder("replace")
         self._high = ""
 
     def feed(self, data: bytes) -> str:
         """Return the characters that are complete with `data`."""
+        if self._high:
+            return self._lone_half() + self._decoder.decode(data)
         return self._decoder.decode(data)
 
     def feed_text(self, text: str) -> str:
         """Return the characters that are complete with `text`."""
+        if self._decoder.buffer:
+            return self._decoder.decode(b"", final=True) + self.feed_text(text)
         if not self._high and (text.isascii() or not _SURROGATE.search(text)):
             return text
         text = self._high + text
@@ -41,9 +45,11 @@ class CharacterDecoder:
 
     def flush(self) -> str:
         """Return U+FFFD where the input ended inside a character, else nothing."""
-        tail = self._decoder.decode(b"", final=True) + _joined(self._high)
-        self._high = ""
-        return tail
+        return self._decoder.decode(b"", final=True) + self._lone_half()
+
+    def _lone_half(self) -> str:
+        half, self._high = self._high, ""
+        return _joined(half)
 
 
 def _joined(text: str) -> str:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741  # out
 QUEUE_PAUSE = 0.005
 """Seconds between looks at a full `queue.Queue`, which cannot wake a task."""
+QUEUE_GRACE = 1.0
+"""Seconds a full queue gets to take its end when the putting is cancelled."""
 
 
 class ItemStream(Stream[T], Generic[T]):
@@ -50,14 +52,20 @@ class ItemStream(Stream[T], Generic[T]):
     async def put_to(self, target: queue.Queue[T | None]) -> None:
         """Put every item into a thread's queue, then None, also after an error.
 
-        A full queue slows the generation down, and does not block the event loop.
+        A full queue slows the generation down, and does not block the event loop. When cancelled,
+        it gives a full queue a second to make room for the None.
         """
         try:
             async for item in self:
                 await _put(target, item)
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(QUEUE_GRACE, shield=True):
                 await _put(target, None)
+            raise
+        except Exception:
+            await _put(target, None)
+            raise
+        await _put(target, None)
 
 
 class PipedItems(Piped[T, O], ItemStream[O], Generic[T, O]):
@@ -99,9 +107,7 @@ class DeltaStream(ItemStream[Delta]):
         self, *, tokens: int | None = None, seconds: float | None = None, chars: int | None = None
     ) -> PipedDeltas:
         """Gather deltas until any of these limits is reached; the rest comes at the end."""
-        return PipedDeltas(
-            self, stages.Buffered(tokens=tokens, seconds=seconds, chars=chars)
-        )
+        return PipedDeltas(self, stages.Buffered(tokens=tokens, seconds=seconds, chars=chars))
 
     def progress(self, callback: Callable[[Progress], object], *, tokens: int = 50) -> PipedDeltas:
         """Tell `callback` every so many tokens, and at the end, how the generation is doing."""

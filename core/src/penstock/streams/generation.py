@@ -15,11 +15,11 @@ from penstock.request import Deadlines, Sampling
 from penstock.streams.deadlines import Patience
 from penstock.streams.deltas import DeltaStream
 from penstock.streams.job import Job
-from penstock.streams.timing import Trace
 from penstock.streams.stream import END, PENDING, Gap, Leaving
+from penstock.streams.timing import Trace
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 __all__ = ["Generation", "Plan"]
 
@@ -136,13 +136,19 @@ class Generation(DeltaStream):
     def due(self) -> float | None:
         return self._patience.due() if self._patience.watches else None
 
-    async def arrival(self, until: float | None) -> None:
-        """Wait for news, at the longest until this moment of `time.perf_counter`."""
-        await self._channel.arrival(self._has_news, _seconds(until))
+    def ready(self) -> bool:
+        return self._completion is not None or self._channel.news
 
-    def wait_arrival(self, until: float | None) -> None:
+    async def arrival(self, until: float | None, ready: Callable[[], bool]) -> None:
+        """Wait for news, at the longest until this moment of `time.perf_counter`.
+
+        Not at all if `ready()`, which is asked once everything that is new from then on is heard.
+        """
+        await self._channel.arrival(ready, _seconds(until))
+
+    def wait_arrival(self, until: float | None, ready: Callable[[], bool]) -> None:
         """Do the same in a thread."""
-        self._channel.wait_arrival(self._has_news, _seconds(until))
+        self._channel.wait_arrival(ready, _seconds(until))
 
     def nudge(self) -> None:
         """Have those who wait for news look again."""
@@ -176,13 +182,17 @@ class Generation(DeltaStream):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         cancelled = error is not None and not isinstance(error, Exception)
         self.leave("cancelled" if cancelled else "stopped")
         await self.idle()
 
     def __enter__(self) -> Self:
+        self.refuse_loop_thread()
         self._start()
         return self
 
@@ -282,7 +292,7 @@ class Generation(DeltaStream):
 
     async def _patiently(self) -> None:
         try:
-            await self.arrival(self.due())
+            await self.arrival(self.due(), self.ready)
         except BaseException:
             self.leave("cancelled")
             raise
@@ -291,14 +301,11 @@ class Generation(DeltaStream):
         item = self.poll()
         if item is PENDING:
             try:
-                self.wait_arrival(self.due())
+                self.wait_arrival(self.due(), self.ready)
             except BaseException:
                 self.leave("cancelled")
                 raise
         return item
-
-    def _has_news(self) -> bool:
-        return self._completion is not None or self._channel.news
 
     def _is_idle(self) -> bool:
         return self._channel.idle
@@ -306,5 +313,3 @@ class Generation(DeltaStream):
 
 def _seconds(until: float | None) -> float | None:
     return None if until is None else until - perf_counter()
-
-

@@ -13,9 +13,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from penstock.backend import AnyEngine, BlockingEngine, Engine
-from penstock.errors import BackendBug, ModelClosed
+from penstock.errors import ModelClosed
 from penstock.events import EngineEvent
-from penstock.request import Request
 from penstock.streams.bells import Bells, LoopBell, LoopDoor
 from penstock.streams.job import Job
 
@@ -275,7 +274,7 @@ class TaskPump(Pump):
 
 
 async def _close(events: AsyncIterator[EngineEvent]) -> None:
-    """Close an async generator, though its scope may be cancelled; other iterators end by themselves."""
+    """Close an async generator, even in a cancelled scope; other iterators end by themselves."""
     aclose: Callable[[], Awaitable[Any]] | None = getattr(events, "aclose", None)
     if aclose is not None:
         with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_GRACE):

@@ -13,19 +13,33 @@ from penstock.events import Delta
 from penstock.streams.stopping import StopMatcher
 from penstock.streams.stream import Stage
 
-__all__ = ["Boundary", "Buffered", "Pass", "Progress", "Progressing", "Split", "Take", "Tap", "Until"]
+__all__ = [
+    "Boundary",
+    "Buffered",
+    "Pass",
+    "Progress",
+    "Progressing",
+    "Split",
+    "Take",
+    "Tap",
+    "Until",
+]
 
 T = TypeVar("T")
 
+
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """Where pieces of text end: behind `pattern`, which is made of `marks` and what follows them."""
+    """Where pieces of text end: behind `pattern`, made of `marks` and what follows them."""
 
     pattern: re.Pattern[str]
     marks: str
 
 
-_SPACE = " \t\n\r\f\v\u00a0\u3000"
+_SPACE = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)  # all that `\s` matches, or pieces would depend on how the text was cut
 _CLOSING = "\"')]”’»"
 _CJK_END, _CJK_CLOSING = "。！？", "”’」』）"
 
@@ -240,6 +254,4 @@ class Progressing(Stage[Delta, Delta]):
 
 def joined(first: Delta, second: Delta, text: str) -> Delta:
     """Return a delta with the tokens of both, the text of the first, and `text`."""
-    return Delta(
-        first.text + text, first.tokens + second.tokens, first.ids + second.ids, second.at
-    )
+    return Delta(first.text + text, first.tokens + second.tokens, first.ids + second.ids, second.at)

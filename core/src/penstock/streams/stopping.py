@@ -52,10 +52,11 @@ class StopMatcher:
 
     def _held_from(self, text: str) -> int:
         """Where the longest suffix begins that is the start of a stop string."""
-        for start in range(max(0, len(text) - self._longest + 1), len(text)):
-            suffix = text[start:]
-            if any(len(stop) > len(suffix) and stop.startswith(suffix) for stop in self._stops):
-                return start
+        for found in self._first.finditer(text, max(0, len(text) - self._longest + 1)):
+            suffix = text[found.start() :]
+            for stop in self._stops:
+                if stop.startswith(suffix) and stop != suffix:
+                    return found.start()
         return len(text)
 
     def _cut(self, found: re.Match[str]) -> str:

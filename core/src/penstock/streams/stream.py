@@ -14,7 +14,6 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 
-
 from penstock.errors import StreamClosed
 
 if TYPE_CHECKING:
@@ -62,6 +61,10 @@ class Stream(ABC, Generic[T]):
         """Return when to poll again even though nothing arrives (`time.perf_counter`), or None."""
 
     @abstractmethod
+    def ready(self) -> bool:
+        """Return whether polling again makes sense; asked by who is about to wait."""
+
+    @abstractmethod
     def leave(self, reason: Leaving = "stopped") -> None:
         """Give up reading: stop the generation. From any thread; harmless after the end."""
 
@@ -78,15 +81,22 @@ class Stream(ABC, Generic[T]):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.aclose()
 
     def __enter__(self) -> Stream[T]:
+        self.generation.refuse_loop_thread()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.leave()
         self.generation.wait_idle()
@@ -116,17 +126,15 @@ class Cursor(AsyncIterator[T]):
 
     async def __anext__(self) -> T:
         stream = self._stream
-        item = stream.poll()
-        while item is PENDING:
-            try:
-                await stream.generation.arrival(stream.due())
-            except BaseException:
-                stream.leave("cancelled")
-                raise
-            item = stream.poll()
+        try:
+            while (item := stream.poll()) is PENDING:
+                await stream.generation.arrival(stream.due(), stream.ready)
+        except BaseException as error:
+            stream.leave(_reason(error))
+            raise
         if item is END:
             raise StopAsyncIteration
-        return item  # type: ignore[return-value]  # the gaps are dealt with
+        return item
 
     async def aclose(self) -> None:
         """Leave the stream."""
@@ -146,20 +154,22 @@ class ThreadCursor(Iterator[T]):
 
     def __next__(self) -> T:
         stream = self._stream
-        item = stream.poll()
-        while item is PENDING:
-            try:
-                stream.generation.wait_arrival(stream.due())
-            except BaseException:
-                stream.leave("cancelled")
-                raise
-            item = stream.poll()
+        try:
+            while (item := stream.poll()) is PENDING:
+                stream.generation.wait_arrival(stream.due(), stream.ready)
+        except BaseException as error:
+            stream.leave(_reason(error))
+            raise
         if item is END:
             raise StopIteration
-        return item  # type: ignore[return-value]  # the gaps are dealt with
+        return item
 
     def __del__(self) -> None:
         self._stream.leave()
+
+
+def _reason(error: BaseException) -> Leaving:
+    return "stopped" if isinstance(error, Exception) else "cancelled"
 
 
 class Stage(ABC, Generic[I, O]):
@@ -186,7 +196,7 @@ class Stage(ABC, Generic[I, O]):
         """Return what is to be passed on because time has passed."""
         return ()
 
-    def absorb(self, error: Exception) -> Iterable[O] | None:
+    def absorb(self, error: Exception) -> Iterable[O] | None:  # noqa: ARG002  # for overrides
         """Return items that stand for `error`, or None to have it raised."""
         return None
 
@@ -201,6 +211,9 @@ class Piped(Stream[O], Generic[I, O]):
         self._ready: deque[O] = deque()
         self._over = False
         self._error: Exception | None = None
+        if stage.done:
+            self.leave()
+            self._close()
 
     @property
     def generation(self) -> Generation:
@@ -219,6 +232,9 @@ class Piped(Stream[O], Generic[I, O]):
         moments = (self._stage.due(), self._source.due())
         return min((moment for moment in moments if moment is not None), default=None)
 
+    def ready(self) -> bool:
+        return self._source.ready()
+
     def leave(self, reason: Leaving = "stopped") -> None:
         self._source.leave(reason)
 
@@ -234,7 +250,7 @@ class Piped(Stream[O], Generic[I, O]):
         elif item is PENDING:
             return self._tick()
         else:
-            self._ready.extend(self._stage.feed(item))  # type: ignore[arg-type]  # no gap
+            self._ready.extend(self._stage.feed(item))
             if self._stage.done:
                 self._source.leave()
                 self._close()

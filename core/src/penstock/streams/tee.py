@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -34,6 +35,8 @@ class _Shared(Generic[T]):
         self.source = source
         self.behind: dict[int, deque[T]] = {}
         self.ending: Exception | Gap | None = None
+        # Branches may be read in different threads; a garbage collection may drop one anywhere.
+        self._turn = threading.RLock()
 
     def branch(self) -> _Branch[T]:
         mine: deque[T] = deque()
@@ -42,29 +45,48 @@ class _Shared(Generic[T]):
 
     def advance(self) -> bool:
         """Give every branch the next item; return False if there is none now."""
-        if any(len(items) >= LEAD for items in self.behind.values()):
-            return False
-        try:
-            item = self.source.poll()
-        except Exception as error:  # noqa: BLE001  # every branch raises it
-            self.ending = error
-        else:
-            if item is PENDING:
+        with self._turn:
+            if self.ending is not None:
+                return True
+            if self.held_up:
                 return False
-            if item is END:
-                self.ending = END
+            try:
+                item = self.source.poll()
+            except Exception as error:  # noqa: BLE001  # every branch raises it
+                self.ending = error
             else:
-                for items in self.behind.values():
-                    items.append(item)  # type: ignore[arg-type]  # no gap
+                if item is PENDING:
+                    return False
+                self._share(item)
         self.source.generation.nudge()
         return True
 
+    @property
+    def held_up(self) -> bool:
+        """Whether a branch is so far behind that the others must wait for it."""
+        return any(len(items) >= LEAD for items in tuple(self.behind.values()))
+
     def drop(self, items: deque[T], reason: Leaving) -> None:
-        self.behind.pop(id(items), None)
-        if self.behind:
-            self.source.generation.nudge()
-        else:
+        with self._turn:
+            self.behind.pop(id(items), None)
+            last = not self.behind
+        if last:
             self.source.leave(reason)
+        else:
+            self.source.generation.nudge()
+
+    def _share(self, item: T | Gap) -> None:
+        if item is END:
+            self.ending = END
+            return
+        for items in tuple(self.behind.values()):
+            items.append(item)  # type: ignore[arg-type]  # no gap
+
+
+def _end(ending: Exception | Gap) -> Gap:
+    if isinstance(ending, Exception):
+        raise ending
+    return ending
 
 
 class _Branch(Stream[T], Generic[T]):
@@ -79,12 +101,11 @@ class _Branch(Stream[T], Generic[T]):
     def poll(self) -> T | Gap:
         while not self._items:
             ending = self._shared.ending
-            if isinstance(ending, Exception):
-                raise ending
-            if ending is not None:
-                return END
-            if not self._shared.advance():
-                return PENDING
+            if ending is None:
+                if not self._shared.advance():
+                    return PENDING
+            elif not self._items:  # looked at again: the last item may have come in between
+                return _end(ending)
         item = self._items.popleft()
         if len(self._items) == LEAD - 1:
             self.generation.nudge()
@@ -93,5 +114,14 @@ class _Branch(Stream[T], Generic[T]):
     def due(self) -> float | None:
         return self._shared.source.due()
 
+    def ready(self) -> bool:
+        shared = self._shared
+        if self._items or shared.ending is not None:
+            return True
+        return not shared.held_up and shared.source.ready()
+
     def leave(self, reason: Leaving = "stopped") -> None:
         self._shared.drop(self._items, reason)
+
+    def __del__(self) -> None:
+        self.leave()

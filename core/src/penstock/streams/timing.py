@@ -53,10 +53,13 @@ class Trace:
         self.prompt_tokens = evaluated
 
     def token(self, at: float, count: int) -> None:
-        """Note `count` tokens generated, the last of them `at`."""
-        if self.first_token is None and count:
+        """Note `count` tokens generated, the last of them `at`; none is a sign of life only."""
+        self.life = at
+        if not count:
+            return
+        if self.first_token is None:
             self.first_token = at
-        self.last_token = self.life = at
+        self.last_token = at
         self.tokens += count
 
     def text(self, at: float) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["JsonLines", "ServerSentEvents", "completion_record"]
 
 
+_BREAKS = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
+"""Line breaks to some readers of lines, though neither to JSON nor to event streams."""
+
+
 class _Wire(Stage[Delta, str]):
     """Deltas, then the end of their generation, whichever it was."""
 
@@ -44,7 +48,7 @@ class ServerSentEvents(_Wire):
 
     def _line(self, event: str | None, record: Mapping[str, Any]) -> str:
         head = "" if event is None else f"event: {event}\n"
-        return f"{head}data: {json.dumps(record, ensure_ascii=False)}\n\n"
+        return f"{head}data: {_json(record)}\n\n"
 
 
 class JsonLines(_Wire):
@@ -52,7 +56,12 @@ class JsonLines(_Wire):
 
     def _line(self, event: str | None, record: Mapping[str, Any]) -> str:
         whole = record if event is None else {event: record}
-        return json.dumps(whole, ensure_ascii=False) + "\n"
+        return _json(whole) + "\n"
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    line = json.dumps(record, ensure_ascii=False)
+    return line if line.isascii() else line.translate(_BREAKS)
 
 
 def completion_record(completion: Completion, *, text: bool = False) -> dict[str, Any]:

@@ -249,8 +249,7 @@ class UsageInvented(EchoThreadEngine):
 
     def generate(self, request: Request, cancel: CancelFlag) -> Iterator[EngineEvent]:
         """Finish with a usage of nothing."""
-        for event in super().generate(request, cancel):
-            yield event
+        yield from super().generate(request, cancel)
         yield Finish(usage=Usage(prompt_tokens=0, completion_tokens=0))
 
 
@@ -279,5 +278,3 @@ BROKEN: tuple[Broken, ...] = (
     Broken(13, "thread leaked", ThreadLeaked),
 )
 """One engine for each fault. Law 1 holds by construction: core joins what it delivered."""
-
-

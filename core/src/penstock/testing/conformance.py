@@ -1,4 +1,6 @@
-"""The laws as a pytest suite. A backend's own test file needs six lines:
+"""The laws as a pytest suite.
+
+A backend's own test file needs six lines:
 
 ```python
 from penstock.testing import Subject
@@ -38,7 +40,7 @@ class Conformance:
     subject: Subject
     known_gaps: dict[int, str] = {}  # noqa: RUF012  # a subclass replaces it
 
-    @pytest.fixture(params=LOOPS.values(), ids=LOOPS.keys())
+    @pytest.fixture(params=list(LOOPS.values()), ids=list(LOOPS))
     def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
         """Run each test on this loop."""
         return request.param

@@ -143,15 +143,13 @@ class _Echo:
 
     def detokenize(self, ids: list[int]) -> bytes:
         """Return the bytes again."""
-        return b"".join(id.to_bytes(TOKEN_BYTES + 1, "big").lstrip(b"\0")[1:] for id in ids)
+        return b"".join(known.to_bytes(TOKEN_BYTES + 1, "big").lstrip(b"\0")[1:] for known in ids)
 
 
 class EchoEngine(_Echo, Engine):
     """The asynchronous flavour: any number of generations at once."""
 
-    def __init__(
-        self, script: Script | None = None, *, options: EchoOptions | None = None
-    ) -> None:
+    def __init__(self, script: Script | None = None, *, options: EchoOptions | None = None) -> None:
         options = options or EchoOptions()
         self.script = script or options.script
         self.info = _info("echo", options, parallel=None)
@@ -173,9 +171,7 @@ class EchoEngine(_Echo, Engine):
 class EchoThreadEngine(_Echo, BlockingEngine):
     """The blocking flavour: one generation at a time, on a thread."""
 
-    def __init__(
-        self, script: Script | None = None, *, options: EchoOptions | None = None
-    ) -> None:
+    def __init__(self, script: Script | None = None, *, options: EchoOptions | None = None) -> None:
         options = options or EchoOptions()
         self.script = script or options.script
         self.info = _info("echo-blocking", options, parallel=1)

@@ -21,7 +21,7 @@ def hosted(
     deadlines: Deadlines | None = None,
     unsupported: Policy = "error",
 ) -> Loading:
-    """Give an engine made in code a model around it: `async with hosted(engine) as model`."""
+    """Put a model around an engine made in code, to be entered with `async with`."""
 
     async def make() -> AnyEngine:
         return engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import get_args
 
 import anyio
@@ -27,6 +28,8 @@ __all__ = [
 
 ENGINE_REASONS = {"stop", "stop_sequence", "length", "tool_calls", "content_filter"}
 SEEDS = range(1, 6)
+MANY = 400
+"""Events after which an engine has shown whether it ends."""
 
 
 async def check_one_end(subject: Subject) -> None:
@@ -126,11 +129,11 @@ async def _events(subject: Subject, model: Model) -> list[EngineEvent]:
     request = Request(prompt=as_segments(subject.prompt), sampling=sampling)
     if isinstance(engine, BlockingEngine):
         events = engine.generate(request, CancelFlag())
-        return await anyio.to_thread.run_sync(lambda: [event for event, _ in zip(events, range(400))])
+        return await anyio.to_thread.run_sync(lambda: list(islice(events, MANY)))
     found: list[EngineEvent] = []
     async for event in engine.generate(request):
         found.append(event)
-        if len(found) == 400:
+        if len(found) == MANY:
             break
     return found
 
@@ -199,14 +202,15 @@ _VALUES: CallOptions = {
 
 
 async def _check_refused(subject: Subject, model: Model, name: str) -> None:
-    options: CallOptions = {name: _VALUES[name]}  # type: ignore[literal-required,misc]  # an option's name
+    options: CallOptions = {name: _VALUES[name]}  # type: ignore[misc]  # the name of an option
     try:
         model.complete(subject.prompt, unsupported="error", **options).leave()
     except Unsupported:
         pass
     else:
         raise LawBroken(f"{name} is not honoured, and nobody said so")
-    done = await model.complete(subject.prompt, unsupported="drop", max_tokens=2, **options)
+    options["max_tokens"] = 2
+    done = await model.complete(subject.prompt, unsupported="drop", **options)
     require(any(name in warning for warning in done.warnings), f"{name} was dropped in silence")
 
 

@@ -84,12 +84,9 @@ def _stops_in(text: str) -> list[list[str]]:
 async def _check_stop(subject: Subject, model: Model, whole: str, stops: list[str]) -> None:
     start = min(whole.find(stop) for stop in stops if stop in whole)
     for include in (False, True):
-        generation = model.complete(
-            subject.prompt,
-            stop=stops,
-            include_stop=include,
-            **subject.greedy_options(model),
-        )
+        options = subject.greedy_options(model)
+        options |= {"stop": stops, "include_stop": include}
+        generation = model.complete(subject.prompt, **options)
         text = "".join([delta.text async for delta in generation])
         done = generation.completion
         require(done.finish_reason == "stop_sequence", f"{stops!r} ended with {done!r}")

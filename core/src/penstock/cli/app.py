@@ -1,0 +1,90 @@
+"""The commands together, and what becomes of whatever goes wrong in one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+import penstock
+from penstock.cli.backends import backends
+from penstock.cli.chat import chat
+from penstock.cli.complete import complete
+from penstock.cli.doctor import doctor
+from penstock.cli.status import INTERRUPTED, PIPE_CLOSED, UNWRITABLE, report, status_of
+from penstock.errors import PenstockError
+
+__all__ = ["run"]
+
+
+def run() -> int:
+    """Run a command; return its status. Only bugs come out as exceptions."""
+    _accept_any_text()
+    try:
+        status = _invoked()
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        report(error.format_message())
+        return error.exit_code
+    except PenstockError as error:
+        report(error)
+        return status_of(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (BrokenPipeError, SystemExit):  # as in `| head`; typer makes a SystemExit of it
+        _forget_output()
+        return PIPE_CLOSED
+    except OSError as error:
+        report(error)
+        _forget_output()
+        return UNWRITABLE
+    return status
+
+
+def _invoked() -> int:
+    app = typer.Typer(
+        name="penstock",
+        help="One protocol over every LLM engine.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        epilog="`penstock COMMAND --help` shows the options of a command.",
+    )
+    app.callback()(_common)
+    for command in (complete, chat, backends, doctor):
+        app.command()(command)
+    status: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    return status or 0
+
+
+def _show_version(wanted: bool) -> None:  # as typer calls it
+    if wanted:
+        sys.stdout.write(f"penstock {penstock.__version__}\n")
+        raise typer.Exit
+
+
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and leave."
+        ),
+    ] = False,
+) -> None:
+    del version  # dealt with before any command runs
+
+
+def _accept_any_text() -> None:
+    """Show a replacement for what a terminal cannot show, and read one for what is no text."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _forget_output() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter ends in peace."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())

@@ -1,0 +1,106 @@
+"""Models are freed once, in every way a program can end, and never under a running step."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+
+import anyio
+import pytest
+from penstock.backend import CancelFlag, ModelSpec
+from penstock.errors import EngineError, ModelClosed
+from penstock_llamacpp.backend import LlamaCpp
+
+EXITING = """
+import anyio, sys, threading, time
+from pathlib import Path
+from penstock.backend import CancelFlag, ModelSpec
+from penstock.errors import ModelClosed
+from penstock.messages import Segment
+from penstock.request import Request, Sampling
+from penstock_llamacpp.backend import LlamaCpp
+
+path = Path(sys.argv[1])
+spec = ModelSpec(source="x", path=path)
+engine = anyio.run(LlamaCpp().load, spec, lambda progress: None)
+begun = threading.Event()
+
+def generate():
+    request = Request(prompt=(Segment("a"),), sampling=Sampling(temperature=0, ignore_eos=True))
+    try:
+        while True:
+            for _ in engine.generate(request, CancelFlag()):
+                begun.set()
+    except ModelClosed:
+        pass
+
+threading.Thread(target=generate, daemon=True).start()
+begun.wait()
+"""
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_a_program_may_end_while_a_thread_generates(tiny: Path, attempt: int) -> None:
+    command = [sys.executable, "-c", EXITING, str(tiny)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_closing_waits_for_the_step_at_hand_of_another_thread(fresh, request_for) -> None:
+    for _ in range(10):
+        engine, begun, ended = fresh(), threading.Event(), []
+
+        def generate(engine=engine, begun=begun, ended=ended) -> None:
+            options = {"temperature": 0, "ignore_eos": True}
+            try:
+                for _ in engine.generate(request_for("a " * 700, **options), CancelFlag()):
+                    begun.set()
+            except ModelClosed as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=generate)
+        thread.start()
+        begun.wait()
+        engine.close()
+        thread.join()
+        assert ended
+
+
+def test_a_model_that_is_dropped_is_freed(tiny: Path) -> None:
+    spec = ModelSpec(source=str(tiny), path=tiny)
+    engine = anyio.run(LlamaCpp().load, spec, lambda _progress: None)
+    weights, gone = engine._weights, weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(ModelClosed):
+        weights.pointer  # noqa: B018
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_after_a_fork_the_model_is_refused_and_not_freed(fresh, ask) -> None:
+    engine = fresh()
+
+    def child(pipe) -> None:
+        try:
+            ask(engine, "a", max_tokens=1)
+        except EngineError as error:
+            pipe.send(str(error))
+        engine.close()
+
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=child, args=(theirs,))
+    process.start()
+    process.join(20)
+    assert process.exitcode == 0
+    assert "fork" in ours.recv()
+    assert ask(engine, "a", temperature=0, ignore_eos=True, max_tokens=3).tokens
+    for end in (ours, theirs):
+        end.close()

@@ -1,0 +1,16 @@
+"""The laws, over llama.cpp with the pocket model."""
+
+from __future__ import annotations
+
+import penstock
+from penstock.testing import Subject
+from penstock.testing.conformance import Conformance
+
+
+class TestLlamaCpp(Conformance):
+    subject = Subject(
+        load=lambda: penstock.load("llamacpp:pocket:"),
+        prompt="Once upon a time",
+        unicode=None,
+        recall=("My name is Ada.", "What is my name?", "Ada"),
+    )

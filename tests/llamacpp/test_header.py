@@ -1,0 +1,125 @@
+"""A file that is no whole GGUF model is refused with a reason, whatever is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+from pathlib import Path
+
+import pytest
+from penstock.errors import InvalidModel, ModelNotFound, PenstockError
+from penstock_llamacpp import header
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    def write(data: bytes, name: str = "model.gguf") -> Path:
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+def test_a_whole_file_passes(tiny: Path) -> None:
+    header.check(tiny)
+    assert header.parse(tiny).version == 3
+
+
+def test_the_pocket_model_passes(pocket: Path) -> None:
+    header.check(pocket)
+
+
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="absent"):
+        header.check(tmp_path / "absent.gguf")
+
+
+def test_a_directory_is_refused_and_a_file_in_it_proposed(tmp_path: Path, written) -> None:
+    with pytest.raises(InvalidModel, match=r"directory.*Give a \.gguf file"):
+        header.check(tmp_path)
+    written(b"GGUF", "inside.gguf")
+    with pytest.raises(InvalidModel, match=r"inside\.gguf"):
+        header.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"GG", "cut off"),
+        (b"GGUF", "cut off"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"tjgg" + bytes(40), "old GGML"),
+        (b"PK\x03\x04" + bytes(40), "ZIP"),
+        (bytes(64), "begins with"),
+        (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 2**60, 0), "cut off"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 2**63), "cut off"),
+    ],
+)
+def test_another_kind_of_file_is_refused_with_what_it_is(written, data: bytes, reason: str) -> None:
+    with pytest.raises(InvalidModel, match=reason):
+        header.check(written(data))
+
+
+def test_a_file_that_is_cut_off_anywhere_is_refused(tiny: Path, written) -> None:
+    data = tiny.read_bytes()
+    for length in [*range(0, 5000, 97), len(data) // 2, len(data) - 1]:
+        with pytest.raises(InvalidModel):
+            header.check(written(data[:length]))
+
+
+def test_a_truncated_file_is_told_with_both_sizes(tiny: Path, written) -> None:
+    data = tiny.read_bytes()
+    with pytest.raises(InvalidModel, match=f"{len(data) - 1:,} of {len(data):,} bytes"):
+        header.check(written(data[:-1]))
+
+
+@pytest.mark.parametrize("seed", range(400))
+def test_a_damaged_header_gives_an_error_of_ours_or_none(tiny: Path, written, seed: int) -> None:
+    draw = random.Random(seed)
+    data = bytearray(tiny.read_bytes())
+    for _ in range(draw.randint(1, 8)):
+        data[draw.randrange(8000)] = draw.choice([0, 0xFF, draw.randrange(256)])
+    with contextlib.suppress(PenstockError):
+        header.check(written(bytes(data)))
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_noise_after_the_magic_gives_an_error_of_ours(written, seed: int) -> None:
+    noise = random.Random(seed).randbytes(500)
+    with pytest.raises(InvalidModel):
+        header.check(written(b"GGUF" + struct.pack("<I", 3) + noise))
+
+
+def _split(number: int, count: int) -> bytes:
+    def pair(key: bytes, value: int) -> bytes:
+        return struct.pack("<Q", len(key)) + key + struct.pack("<IH", 2, value)
+
+    pairs = pair(b"split.no", number) + pair(b"split.count", count)
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, 2) + pairs + bytes(64)
+
+
+def test_a_split_set_is_loaded_by_its_first_file_and_must_be_whole(written) -> None:
+    first = written(_split(0, 2), "m-00001-of-00002.gguf")
+    with pytest.raises(InvalidModel, match=r"m-00002-of-00002\.gguf"):
+        header.check(first)
+    second = written(_split(1, 2), "m-00002-of-00002.gguf")
+    header.check(first)
+    with pytest.raises(InvalidModel, match=r"Load the first one, 'm-00001-of-00002\.gguf'"):
+        header.check(second)
+
+
+def test_a_part_under_another_name_is_refused(written) -> None:
+    with pytest.raises(InvalidModel, match="another name"):
+        header.check(written(_split(0, 2), "renamed.gguf"))
+
+
+def test_a_damaged_part_of_a_split_set_is_refused(written) -> None:
+    first = written(_split(0, 2), "m-00001-of-00002.gguf")
+    written(b"", "m-00002-of-00002.gguf")
+    with pytest.raises(InvalidModel, match="empty"):
+        header.check(first)
