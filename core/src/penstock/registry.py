@@ -13,6 +13,7 @@ import pluggy
 
 from penstock.backend import Backend
 from penstock.errors import (
+    LoadError,
     ModelNotFound,
     PenstockError,
     PluginError,
@@ -88,7 +89,7 @@ class Registry:
         head, colon, tail = rest.partition(":")
         if colon and head in self.sources:
             return Target(backend, head, tail)
-        if colon and backend is None and _is_word(head) and not Path(rest).exists():
+        if colon and backend is None and _is_word(head) and _existing(rest) is None:
             raise self._unknown(head)
         return Target(backend, None, rest)
 
@@ -101,7 +102,11 @@ class Registry:
         declared = self.backends.get(name)
         if declared is None:
             raise self._unknown(name)
-        made = _imported(declared.factory, f"backend {name!r}")()
+        factory = _imported(declared.factory, f"backend {name!r}")
+        try:
+            made = factory()
+        except Exception as error:
+            raise PluginError(f"backend {name!r} cannot be made: {error!r}") from error
         if not isinstance(made, Backend):
             raise PluginError(f"backend {name!r}: {declared.factory!r} is no penstock.Backend")
         return made
@@ -120,15 +125,25 @@ class Registry:
         return max(able, key=lambda b: (b.priority, b.name)).name
 
     def resolve(self, target: Target) -> Path | None:
-        """Return the local path of a target, or None if it names none. May block."""
+        """Return the local path of a target, or None if it names none. May block.
+
+        Raises `ModelNotFound`, or another `LoadError` where a source fails.
+        """
         if target.scheme is not None:
-            declared = self.sources[target.scheme]
-            found = _imported(declared.resolve, f"source {target.scheme!r}")(target.rest)
-            return Path(found)
-        path = Path(target.rest).expanduser()
-        if target.backend is None and not path.exists():
-            raise ModelNotFound(f"there is no file {str(path)!r}", hint="Check the path")
-        return path if path.exists() else None
+            return self._resolved(target.scheme, target.rest)
+        path = _existing(target.rest) if target.rest else None
+        if path is None and target.backend is None:
+            raise ModelNotFound(f"there is no file {target.rest!r}", hint="Check the path")
+        return path
+
+    def _resolved(self, scheme: str, rest: str) -> Path:
+        resolve = _imported(self.sources[scheme].resolve, f"source {scheme!r}")
+        try:
+            return Path(resolve(rest))
+        except PenstockError:
+            raise
+        except Exception as error:
+            raise LoadError(f"source {scheme!r} failed at {rest!r}: {error!r}") from error
 
     def _unknown(self, name: str) -> PenstockError:
         known = [*self.backends, *self.sources]
@@ -185,6 +200,14 @@ def _imported(where: str, what: str) -> Callable[..., Any]:
     if not callable(thing):
         raise PluginError(f"{what}: {where!r} is not callable")
     return thing
+
+
+def _existing(text: str) -> Path | None:
+    try:
+        path = Path(text).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError) as error:  # no right to look, a name too long, no such user
+        raise ModelNotFound(f"cannot look for {text!r}: {error}") from error
 
 
 def _is_word(text: str) -> bool:

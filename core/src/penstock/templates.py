@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from penstock.errors import InvalidModel, UsageError
+from penstock.errors import InvalidModel, PenstockError, UsageError
 from penstock.messages import Message, Segment
 
 __all__ = ["MAX_PROMPT_CHARS", "render"]
@@ -21,6 +21,7 @@ __all__ = ["MAX_PROMPT_CHARS", "render"]
 MAX_PROMPT_CHARS = 16_000_000
 """Characters a rendered prompt may have; a template that makes more is refused."""
 
+_INSTEAD = "Use complete() with a prompt of your own"
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARKS = re.compile(f"[{_OPEN}{_CLOSE}]")
 
@@ -34,8 +35,8 @@ def render(
 ) -> tuple[Segment, ...]:
     """Return the prompt for the next answer in this conversation.
 
-    Raises `InvalidModel` for a template that cannot be compiled, and `UsageError` where it refuses
-    these messages (a role it does not know, a wrong order).
+    Raises `InvalidModel` for a template that cannot be compiled or run, and `UsageError` where it
+    refuses these messages (a role it does not know, a wrong order).
     """
     import jinja2
 
@@ -51,10 +52,14 @@ def render(
     except jinja2.TemplateSyntaxError as error:
         raise InvalidModel(
             f"the model's chat template is not valid Jinja: {error}",
-            hint="Use complete() with a prompt of your own",
+            hint=_INSTEAD,
         ) from error
     except jinja2.TemplateError as error:
         raise UsageError(f"the model's chat template refuses these messages: {error}") from error
+    except PenstockError:
+        raise
+    except Exception as error:  # a template is a program: it may divide by zero
+        raise InvalidModel(f"the model's chat template fails: {error!r}", hint=_INSTEAD) from error
     return tuple(_segments(text))
 
 

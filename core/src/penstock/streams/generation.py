@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -24,27 +25,22 @@ if TYPE_CHECKING:
 __all__ = ["Generation", "Plan"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a generation needs to run, and what its completion will say about it."""
+    """What a generation needs to run, and what its completion will say about it.
 
-    __slots__ = ("deadlines", "effective", "estimate", "loop_thread", "start", "warnings")
+    start        hands the job to the engine's pump; from any thread
+    effective    the options really used
+    estimate     guesses the tokens of the prompt, for engines that do not tell
+    loop_thread  the thread that must never be blocked
+    """
 
-    def __init__(
-        self,
-        *,
-        start: Callable[[Job], None],
-        effective: Sampling,
-        deadlines: Deadlines,
-        estimate: Callable[[], int],
-        loop_thread: int,
-        warnings: tuple[str, ...] = (),
-    ) -> None:
-        self.start = start
-        self.effective = effective
-        self.deadlines = deadlines
-        self.estimate = estimate
-        self.loop_thread = loop_thread
-        self.warnings = warnings
+    start: Callable[[Job], None]
+    effective: Sampling
+    deadlines: Deadlines
+    estimate: Callable[[], int]
+    loop_thread: int
+    warnings: tuple[str, ...] = ()
 
 
 class Generation(DeltaStream):
@@ -199,15 +195,16 @@ class Generation(DeltaStream):
     def __del__(self) -> None:
         if not hasattr(self, "_completion"):  # its constructor failed
             return
-        if not self._started and self._completion is None:
+        if self._completion is not None:
+            return
+        self.leave()
+        if not self._started:
             warnings.warn(
                 "a generation was made and never read: await it, iterate it, or call result()",
                 RuntimeWarning,
                 stacklevel=2,
                 source=self,
             )
-        elif self._completion is None:
-            self.leave()
 
     def refuse_loop_thread(self) -> None:
         """Raise `UsageError` where waiting would block the event loop that runs the engine."""

@@ -42,6 +42,7 @@ async def check_leaving(subject: Subject) -> None:
             require(done.usage.completion_tokens >= 1, f"after {name}: {done.usage!r}")
             again = (await subject.greedy(model)).text
             require(again == expected, f"after {name} the next request gave {again!r}")
+        await _check_prompt(subject, model)
         await _check_dropped(subject, model)
         await _check_deadline(subject, model)
 
@@ -93,6 +94,15 @@ async def _check_ahead(subject: Subject, model: Model) -> None:
     require(ahead <= AHEAD, f"{ahead} tokens ahead of a consumer that reads nothing")
     del cursor
     await generation.idle()
+
+
+async def _check_prompt(subject: Subject, model: Model) -> None:
+    """A consumer may leave while the prompt, here half a context long, is being evaluated."""
+    words = (model.info.context_length or 1024) // 2 // (len(subject.prompt.split()) * 2)
+    generation = model.complete(f"{subject.prompt} " * max(1, words))
+    with anyio.move_on_after(0.002):
+        await generation
+    await _check_left(subject, model, generation, "a cancelled prompt")
 
 
 async def _check_dropped(subject: Subject, model: Model) -> None:

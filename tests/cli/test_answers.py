@@ -1,0 +1,36 @@
+"""The line of figures."""
+
+from __future__ import annotations
+
+from penstock.cli.answers import statistics
+from penstock.events import Completion, Timings, Usage
+
+
+def completion(**fields) -> Completion:
+    given = {
+        "text": "x",
+        "finish_reason": "stop",
+        "usage": Usage(prompt_tokens=1, completion_tokens=48),
+        "timings": Timings(ttft=0.0123, decode_tps=215.37),
+    }
+    return Completion(**(given | fields))
+
+
+def test_tokens_speed_wait_and_reason_are_told():
+    assert statistics(completion()) == (
+        "[48 tokens, 215.4 tokens/s, first token after 0.012 s, stop]"
+    )
+
+
+def test_what_is_not_known_is_left_out():
+    assert statistics(completion(timings=Timings())) == "[48 tokens, stop]"
+
+
+def test_a_count_that_the_engine_did_not_make_says_so():
+    usage = Usage(prompt_tokens=1, completion_tokens=48, source="estimated")
+    assert statistics(completion(usage=usage, timings=Timings())) == "[48 tokens (estimated), stop]"
+
+
+def test_the_stop_sequence_is_named():
+    done = completion(finish_reason="stop_sequence", stop_sequence="END", timings=Timings())
+    assert statistics(done) == "[48 tokens, stop_sequence 'END']"

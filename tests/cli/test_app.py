@@ -1,0 +1,23 @@
+"""The commands together."""
+
+from __future__ import annotations
+
+import penstock as library
+
+
+def test_version_names_the_version(penstock):
+    done = penstock("--version")
+    assert (done.returncode, done.stdout) == (0, f"penstock {library.__version__}\n")
+
+
+def test_without_a_command_the_help_is_shown(penstock):
+    done = penstock()
+    assert done.returncode == 0
+    for command in ("complete", "chat", "backends", "doctor"):
+        assert command in done.stdout
+
+
+def test_an_unknown_command_is_a_usage_error(penstock):
+    done = penstock("complet")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No such command 'complet'")

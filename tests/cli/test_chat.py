@@ -1,0 +1,86 @@
+"""`penstock chat`, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+
+def test_a_message_gets_one_answer(penstock):
+    done = penstock("chat", "hello there", "-m", "echo:")
+    assert (done.returncode, done.stdout) == (0, "hello there\n")
+    assert done.stderr.endswith(", stop]\n")
+
+
+def test_a_dash_reads_the_message_from_stdin(penstock):
+    assert penstock("chat", "-", "-m", "echo:", say="two\nlines\n").stdout == "two\nlines\n"
+
+
+def test_a_system_text_comes_first(penstock):
+    done = penstock("chat", "hello", "--system", "Be brief.", "-m", "echo:")
+    assert done.stdout == "Be brief. hello\n"
+
+
+def test_a_conversation_remembers_what_was_said(penstock):
+    done = penstock("chat", "-m", "echo:", "-q", say="red\ngreen\n")
+    assert done.stdout.splitlines() == ["red", "red red green"]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_default_model_remembers_a_name(penstock):
+    done = penstock("chat", "--temperature", "0", say="My name is Ada.\nWhat is my name?\n")
+    assert "Ada" in done.stdout.splitlines()[-1]
+
+
+def test_empty_lines_are_passed_over_and_exit_ends(penstock):
+    done = penstock("chat", "-m", "echo:", "-q", say="\n  \nred\n/exit\ngreen\n")
+    assert done.stdout == "red\n"
+
+
+def test_json_is_an_object_a_line(penstock):
+    done = penstock("chat", "-m", "echo:", "--json", say="red\ngreen\n")
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == [
+        "red",
+        "red red green",
+    ]
+
+
+def test_an_answer_that_fails_is_reported_and_the_conversation_goes_on(penstock):
+    done = penstock(
+        "chat", "-m", "echo:", "--option", "context_length=15", "-q", say="x" * 60 + "\nred\n"
+    )
+    assert done.stdout.splitlines()[-1] == "red"
+    assert done.stderr.startswith("error: the prompt has 28 tokens and the context holds 15")
+    assert done.returncode == 5
+
+
+def test_ctrl_c_stops_the_answer_and_the_conversation_keeps_its_beginning(started):
+    child = started(
+        "chat", "-m", "echo:", "--option", "delay=0.02", "--json", stdin=subprocess.PIPE
+    )
+    child.stdin.write(b"one " * 300 + b"\n")
+    time.sleep(1.5)
+    child.send_signal(signal.SIGINT)
+    first = json.loads(child.stdout.readline())
+    child.stdin.write(b"/exit\n")
+    rest, _ = child.communicate(timeout=5)
+    assert first["finish_reason"] == "stopped"
+    assert 0 < len(first["text"]) < 1000
+    assert (child.returncode, rest) == (0, b"")
+
+
+def test_on_a_terminal_ctrl_c_drops_a_line_and_the_end_of_input_ends(started, read_until, terminal):
+    ours, theirs = terminal
+    child = started("chat", "-m", "echo:", stdin=theirs, stdout=theirs, stderr=theirs)
+    read_until(ours, b"> ")
+    child.send_signal(signal.SIGINT)
+    read_until(ours, b"> ")
+    os.write(ours, b"red\n")
+    said = read_until(ours, b"stop]\r\n> ")
+    assert b"\nred\r\n[1 tokens" in said.replace(b"\x1b[?2004l\r", b"")
+    os.write(ours, b"\x04")
+    child.wait(timeout=5)
+    assert child.returncode == 0

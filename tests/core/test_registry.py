@@ -1,0 +1,249 @@
+"""The registry: what a target means, and which backend it gets."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from penstock import Backend, BackendDeclaration, SourceDeclaration, hookimpl
+from penstock.errors import (
+    LoadError,
+    ModelNotFound,
+    PluginError,
+    UnknownBackend,
+    UnknownSource,
+    UsageError,
+)
+from penstock.plugins import discover
+from penstock.registry import Registry, Target
+from penstock.testing.echo import EchoBackend
+
+
+def nowhere(rest: str) -> Path:
+    return Path("/nowhere") / rest
+
+
+def failing(rest: str) -> Path:
+    raise OSError(f"no network for {rest}")
+
+
+class Unmakable(Backend):
+    def __init__(self) -> None:
+        raise RuntimeError("no licence")
+
+    async def load(self, spec, progress): ...
+
+
+def backend(name: str, factory: str = "penstock.testing.echo:EchoBackend", **more: object):
+    return BackendDeclaration(name=name, factory=factory, **more)
+
+
+def source(scheme: str, resolve: str = "made_sources:nowhere", **more: object):
+    return SourceDeclaration(scheme=scheme, resolve=resolve, **more)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """Make a registry of plugins, each given as the declarations it returns."""
+    functions = ModuleType("made_sources")
+    functions.nowhere, functions.failing, functions.Unmakable = nowhere, failing, Unmakable
+    monkeypatch.setitem(sys.modules, "made_sources", functions)
+
+    def make(**plugins: object) -> Registry:
+        return Registry(*discover([entry(name, offer) for name, offer in plugins.items()], {}))
+
+    def entry(name: str, offer: object) -> EntryPoint:
+        module = ModuleType(f"made_{name}")
+        module.penstock_backends = hookimpl(lambda: _only(offer, BackendDeclaration))
+        module.penstock_sources = hookimpl(lambda: _only(offer, SourceDeclaration))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        return EntryPoint(name, module.__name__, "penstock")
+
+    return make
+
+
+def _only(offer, kind):
+    if isinstance(offer, Exception):
+        raise offer
+    other = SourceDeclaration if kind is BackendDeclaration else BackendDeclaration
+    return [declared for declared in offer if not isinstance(declared, other)]
+
+
+@pytest.fixture
+def three(registry) -> Registry:
+    return registry(mine=[backend("alpha", formats=("bin",)), backend("beta"), source("box")])
+
+
+# targets
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("alpha:/models/x.bin", Target("alpha", None, "/models/x.bin")),
+        ("alpha:", Target("alpha", None, "")),
+        ("box:", Target(None, "box", "")),
+        ("box:a/b:c", Target(None, "box", "a/b:c")),
+        ("alpha:box:a", Target("alpha", "box", "a")),
+        ("alpha:beta:x", Target("alpha", None, "beta:x")),
+        ("alpha:model:7b", Target("alpha", None, "model:7b")),
+        ("/models/x.bin", Target(None, None, "/models/x.bin")),
+        ("./odd:name.bin", Target(None, None, "./odd:name.bin")),
+        (r"C:\models\x.bin", Target(None, None, r"C:\models\x.bin")),
+    ],
+)
+def test_a_target_is_taken_apart(three, text, target):
+    assert three.parse(text) == target
+
+
+def test_a_file_with_a_colon_in_its_name_is_a_file(three, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gamma:x.bin").touch()
+    assert three.parse("gamma:x.bin") == Target(None, None, "gamma:x.bin")
+
+
+def test_an_unknown_backend_is_answered_with_the_nearest(three):
+    with pytest.raises(UnknownBackend, match=r"'alhpa'.*Did you mean 'alpha'\?.*alpha, beta"):
+        three.parse("alhpa:x")
+
+
+def test_an_unknown_source_is_answered_with_the_nearest(three):
+    with pytest.raises(UnknownSource, match=r"Did you mean 'box'\?"):
+        three.parse("bxo:x")
+
+
+def test_a_name_like_no_other_gets_the_list(three):
+    with pytest.raises(UnknownBackend, match=r"^[^?]*Backends here: alpha, beta$"):
+        three.backend("zzz")
+
+
+def test_the_source_of_a_target_is_all_but_its_backend(three):
+    assert three.parse("alpha:box:a:b").source == "box:a:b"
+    assert three.parse("alpha:/x").source == "/x"
+
+
+# files and sources
+
+
+def test_a_path_is_resolved_to_itself(three, tmp_path):
+    file = tmp_path / "x.bin"
+    file.touch()
+    assert three.resolve(three.parse(str(file))) == file
+
+
+def test_a_missing_file_without_a_backend_is_not_found(three):
+    with pytest.raises(ModelNotFound, match=r"'/models/gone\.bin'"):
+        three.resolve(three.parse("/models/gone.bin"))
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "~nobody-of-this-name/x.bin"])
+def test_a_path_that_cannot_be_looked_at_is_not_found(three, text):
+    with pytest.raises(ModelNotFound, match="cannot look for"):
+        three.resolve(three.parse(text))
+
+
+@pytest.mark.parametrize("text", ["alpha:", "alpha:some-model-id"])
+def test_what_is_no_file_may_be_an_id_that_the_backend_knows(three, text):
+    assert three.resolve(three.parse(text)) is None
+
+
+def test_a_scheme_is_resolved_by_its_source(three):
+    assert three.resolve(three.parse("box:a/b")) == Path("/nowhere/a/b")
+
+
+def test_a_source_that_fails_is_a_load_error_with_its_cause(registry):
+    found = registry(mine=[source("box", "made_sources:failing")])
+    with pytest.raises(LoadError, match="source 'box' failed at 'a'.*no network") as caught:
+        found.resolve(found.parse("box:a"))
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_source_that_cannot_be_imported_is_a_plugin_error(registry):
+    found = registry(mine=[source("box", "made_sources:gone")])
+    with pytest.raises(PluginError, match="source 'box' cannot be imported"):
+        found.resolve(found.parse("box:a"))
+
+
+def test_the_default_is_the_source_that_says_so(registry):
+    found = registry(a=[source("one")], b=[source("two", default=True)])
+    assert found.default_target() == "two:"
+
+
+def test_without_a_default_a_model_must_be_named(three):
+    with pytest.raises(UsageError, match="no plugin offers a default"):
+        three.default_target()
+
+
+# backends
+
+
+def test_a_backend_is_made_of_its_declaration(three):
+    assert isinstance(three.backend("alpha"), EchoBackend)
+
+
+def test_the_plugin_of_a_backend_is_known(three):
+    assert three.origins == {"alpha": "mine", "beta": "mine"}
+
+
+def test_the_format_of_a_file_chooses_the_backend_of_the_highest_priority(registry):
+    found = registry(
+        a=[backend("low", formats=("bin",), priority=1)],
+        b=[backend("high", formats=("bin", "x"), priority=2)],
+        c=[backend("other", formats=("x",), priority=9)],
+    )
+    assert found.backend_for(Path("MODEL.BIN")) == "high"
+
+
+@pytest.mark.parametrize(("name", "said"), [("x.exe", "'x.exe' files"), ("model", "'model' does")])
+def test_a_file_that_no_backend_loads_is_answered_with_how_to_name_one(three, name, said):
+    with pytest.raises(UnknownBackend, match=f"{said}.*'<backend>:{name}'"):
+        three.backend_for(Path(name))
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("module_that_is_not_there:X", "cannot be imported"),
+        ("penstock.testing.echo:Gone", "cannot be imported"),
+        ("penstock.testing.echo:TEMPLATE", "is not callable"),
+        ("penstock.testing.echo:EchoOptions", "is no penstock.Backend"),
+        ("made_sources:Unmakable", "cannot be made: RuntimeError"),
+    ],
+)
+def test_a_factory_that_makes_no_backend_is_a_plugin_error(registry, factory, said):
+    found = registry(mine=[backend("bad", factory)])
+    with pytest.raises(PluginError, match=f"backend 'bad'.*{said}"):
+        found.backend("bad")
+
+
+# plugins
+
+
+def test_a_hook_that_fails_breaks_its_plugin_and_no_other(registry):
+    found = registry(bad=RuntimeError("boom"), good=[backend("fine")])
+    assert set(found.backends) == {"fine"}
+    states = {record.name: (record.state, record.reason) for record in found.records}
+    assert states["good"] == ("loaded", "")
+    assert states["bad"][0] == "broken"
+    assert "boom" in states["bad"][1]
+
+
+def test_an_error_about_a_missing_backend_tells_of_broken_plugins(registry):
+    found = registry(bad=RuntimeError("boom"), good=[backend("fine")])
+    with pytest.raises(UnknownBackend, match="plugin 'bad' is broken: .*boom"):
+        found.backend("bad")
+
+
+def test_the_second_plugin_with_a_name_already_taken_is_broken(registry):
+    found = registry(a=[backend("same", "first:X")], b=[backend("same", "second:X")])
+    assert len(found.backends) == 1
+    assert sorted(record.state for record in found.records) == ["broken", "loaded"]
+
+
+def test_a_hook_that_returns_something_else_breaks_its_plugin(registry):
+    found = registry(bad=["llm"])
+    assert found.records[0].state == "broken"
+    assert "returned 'llm', not BackendDeclaration" in found.records[0].reason
