@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/done
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 RECIPE := .build/pocket/venv
+# The engine is built again when these change.
+ENGINE := $(DONE)/engine-$(firstword $(shell printenv CMAKE_ARGS CC CXX CFLAGS CXXFLAGS | cksum))
 
 .PHONY: help install demo test lint bench pocket clean
 
@@ -39,6 +41,7 @@ lint: $(DONE)/tools
 	@$(BIN)/ruff format --check .
 	@echo "== mypy"
 	@$(BIN)/mypy
+	@$(BIN)/mypy tests/typing
 	@echo "== pyright"
 	@$(BIN)/pyright
 	@echo "== import-linter"
@@ -69,12 +72,12 @@ $(DONE)/pip: constraints.txt $(DONE)/venv
 	@$(PIP) pip
 	@touch $@
 
-$(DONE)/engine: backends/llamacpp/build_engine.py constraints.txt $(DONE)/pip
+$(ENGINE): backends/llamacpp/build_engine.py constraints.txt $(DONE)/pip
 	@echo "== llama.cpp"
 	@$(BIN)/python backends/llamacpp/build_engine.py --into .build/wheels --constraint constraints.txt
 	@touch $@
 
-$(DONE)/packages: pyproject.toml backends/llamacpp/pyproject.toml plugins/pocket/pyproject.toml $(DONE)/engine
+$(DONE)/packages: pyproject.toml backends/llamacpp/pyproject.toml plugins/pocket/pyproject.toml $(ENGINE)
 	@echo "== penstock"
 	@$(PIP) --editable . --editable backends/llamacpp --editable plugins/pocket
 	@touch $@

@@ -40,7 +40,16 @@ from penstock.errors import (
     Unsupported,
     UsageError,
 )
-from penstock.events import Completion, Delta, Finish, Prefill, Timings, Token, Usage
+from penstock.events import (
+    Completion,
+    Delta,
+    EngineEvent,
+    Finish,
+    Prefill,
+    Timings,
+    Token,
+    Usage,
+)
 from penstock.hookspecs import BackendDeclaration, SourceDeclaration, hookimpl
 from penstock.loading import load
 from penstock.messages import Message, Segment
@@ -67,6 +76,7 @@ __all__ = [
     "Delta",
     "Engine",
     "EngineError",
+    "EngineEvent",
     "Finding",
     "Finish",
     "Generation",

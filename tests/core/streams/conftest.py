@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import threading
 from functools import partial
@@ -22,11 +23,17 @@ def never_hang():
         yield
         return
 
+    rung = []
+
     def fail(signum, frame):
+        rung.append(frame)
+        if len(rung) > 2:  # not even the end of the test comes through: end the run
+            faulthandler.dump_traceback()
+            raise KeyboardInterrupt
         pytest.fail(f"hung for {LONGEST} s", pytrace=True)
 
     before = signal.signal(signal.SIGALRM, fail)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST, 5)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)

@@ -86,7 +86,7 @@ def test_every_token_is_counted_once(events):
 def test_tokens_wait_with_the_text_they_made_and_come_with_their_ids(events, stops):
     assembly, deltas = run(events, Sampling(stop=stops or None))
     given_ids = [event.id for event in events]
-    got = [id for delta in deltas for id in delta.ids]
+    got = [token for delta in deltas for token in delta.ids]
     assert got == given_ids[: len(got)]
     assert all(delta.tokens == len(delta.ids) for delta in deltas)
     held = assembly.usage(lambda: 0).completion_tokens - len(got)

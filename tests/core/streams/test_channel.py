@@ -8,7 +8,6 @@ import time
 
 import anyio
 import pytest
-
 from penstock.events import Delta
 from penstock.streams.bells import Bells, LoopBell, LoopDoor, ThreadBell
 from penstock.streams.channel import Channel, Outcome

@@ -60,7 +60,9 @@ def test_no_piece_of_valid_text_holds_a_replacement_character(text, marks):
 @given(st.text(st.sampled_from("a😀你\U0010ffff"), max_size=8))
 def test_halves_of_characters_in_pieces_of_text_are_joined(text):
     data = text.encode("utf-16-le")
-    halves = [data[at : at + 2].decode("utf-16-le", "surrogatepass") for at in range(0, len(data), 2)]
+    halves = [
+        data[at : at + 2].decode("utf-16-le", "surrogatepass") for at in range(0, len(data), 2)
+    ]
     assert decoded_text(halves) == text
 
 
@@ -77,7 +79,12 @@ def test_no_half_of_a_character_comes_out(text, marks):
 
 @pytest.mark.parametrize(
     ("data", "text"),
-    [(b"\xff", "\ufffd"), (b"a\xffb", "a\ufffdb"), (b"\xe4\xbd", "\ufffd"), (b"\xe4\xbdb", "\ufffdb")],
+    [
+        (b"\xff", "\ufffd"),
+        (b"a\xffb", "a\ufffdb"),
+        (b"\xe4\xbd", "\ufffd"),
+        (b"\xe4\xbdb", "\ufffdb"),
+    ],
 )
 def test_an_invalid_sequence_becomes_one_replacement_character(data, text):
     assert decoded([data[at : at + 1] for at in range(len(data))]) == text

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from penstock.events import Delta
 from penstock.streams.stages import PARAGRAPH, SENTENCE, WORD, Buffered, Split
 
-BOUNDARIES = pytest.mark.parametrize("boundary", [WORD, SENTENCE, PARAGRAPH], ids=["word", "sentence", "paragraph"])
+BOUNDARIES = pytest.mark.parametrize(
+    "boundary", [WORD, SENTENCE, PARAGRAPH], ids=["word", "sentence", "paragraph"]
+)
 SPACES = " \n\t\r\u00a0\u3000\u2003\u2028\x85"
 TEXTS = st.text(st.sampled_from("aB3.!?…\"')”。！」" + SPACES), max_size=24)
 MARKS = st.lists(st.integers(0, 24), max_size=8)
@@ -123,7 +125,7 @@ def buffered(deltas, **limits):
 def test_a_buffer_loses_no_text_no_token_and_no_id(deltas, limit):
     for out in (buffered(deltas, tokens=limit), buffered(deltas, chars=limit)):
         assert "".join(delta.text for delta in out) == "".join(text for text, _ in deltas)
-        assert [id for delta in out for id in delta.ids] == [id for _, ids in deltas for id in ids]
+        assert [i for delta in out for i in delta.ids] == [i for _, ids in deltas for i in ids]
         assert sum(delta.tokens for delta in out) == sum(len(ids) for _, ids in deltas)
 
 
@@ -149,7 +151,8 @@ def test_single_characters_are_buffered_alike_however_they_came(text, marks, lim
 
 
 def test_a_gathered_delta_has_the_time_of_its_last():
-    assert [delta.at for delta in buffered([("a", (1,)), ("b", (1,)), ("c", (1,))], tokens=2)] == [1.0, 2.0]
+    out = buffered([("a", (1,)), ("b", (1,)), ("c", (1,))], tokens=2)
+    assert [delta.at for delta in out] == [1.0, 2.0]
 
 
 def test_every_kind_of_white_space_is_among_the_marks():

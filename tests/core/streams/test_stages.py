@@ -69,7 +69,11 @@ async def test_tap_stops_the_engine_when_it_returns_false(counting, items_of, fl
     made = []
     async with counting(made, flavour=flavour) as model:
         gen = model.complete("")
-        assert texts(await items_of(gen.tap(lambda delta: delta.text != "2 "))) == ["0 ", "1 ", "2 "]
+        assert texts(await items_of(gen.tap(lambda delta: delta.text != "2 "))) == [
+            "0 ",
+            "1 ",
+            "2 ",
+        ]
         assert (gen.completion.finish_reason, gen.text) == ("stopped", "0 1 2 ")
         await stopped(gen, made)
 
@@ -122,7 +126,9 @@ async def test_a_callback_may_stop_the_generation_itself(counting, items_of, sto
         (["a", "b"], "ab"),
     ],
 )
-async def test_until_gives_the_text_before_the_string_however_it_is_cut(saying, items_of, steps, text):
+async def test_until_gives_the_text_before_the_string_however_it_is_cut(
+    saying, items_of, steps, text
+):
     async with saying(*steps) as model:
         assert "".join(texts(await items_of(model.complete("").until("THE END")))) == text
 
@@ -236,7 +242,9 @@ async def test_buffered_takes_whichever_limit_comes_first(saying, items_of):
     assert got == ["ab", "c", "d"]
 
 
-@pytest.mark.parametrize("limits", [{}, {"tokens": 0}, {"seconds": -1.0}, {"chars": 2, "tokens": 0}])
+@pytest.mark.parametrize(
+    "limits", [{}, {"tokens": 0}, {"seconds": -1.0}, {"chars": 2, "tokens": 0}]
+)
 async def test_buffered_needs_a_limit_above_nothing(saying, limits):
     async with saying("a") as model:
         gen = model.complete("")

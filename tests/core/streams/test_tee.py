@@ -7,7 +7,6 @@ import time
 
 import anyio
 import pytest
-
 from penstock.errors import EngineError, StreamClosed, UsageError
 from penstock.streams import Stage
 from penstock.streams.tee import LEAD
@@ -239,3 +238,20 @@ async def test_a_source_is_polled_by_one_reader_at_a_time(saying, in_thread):
             for name, branch in enumerate(branches):
                 tasks.start_soon(in_thread, read, name, branch)
     assert got[0] == got[1] == MANY
+
+
+async def test_the_fast_reader_goes_on_with_each_item_the_slow_one_takes(counting, flavour):
+    one = []
+    async with counting([], flavour=flavour) as model:
+        first, second = model.complete("").tee()
+        slow = aiter(second)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gather, one, first)
+            with anyio.fail_after(5):
+                for taken in range(4):
+                    while len(one) < LEAD + taken:
+                        await anyio.sleep(0.001)
+                    await anyio.sleep(0.01)
+                    assert len(one) == LEAD + taken
+                    await anext(slow)
+            tasks.cancel_scope.cancel()

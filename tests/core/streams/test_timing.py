@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from penstock.errors import DeadlineExceeded
 from penstock.events import Delta, Finish, Prefill, Timings, Token, Usage
 from penstock.request import Deadlines, Sampling
@@ -13,7 +12,7 @@ from penstock.streams.deadlines import Patience
 
 @pytest.fixture
 def trace():
-    """Submitted at 10, admitted at 12, prompt of 40 in two chunks, tokens at 16, 17 and 20, end at 21."""
+    """Taken up at 12, a prompt of 40 in two chunks, tokens at 16, 17 and 20; all from 10 to 21."""
     trace = Trace(submitted=10.0)
     trace.admit(12.0)
     trace.progress(13.0, 20)
@@ -160,7 +159,7 @@ def passed(patience, now):
 
 def test_before_it_is_taken_up_the_queue_deadline_runs():
     patience = Patience(ALL, Trace(submitted=10.0))
-    assert patience.due() == 11.0
+    assert patience.due(10.0) == 11.0
     patience.check(10.9)
     assert passed(patience, 11.0) == ("queue", 1.0)
 
@@ -169,7 +168,7 @@ def test_once_it_is_taken_up_the_first_token_deadline_runs():
     trace = Trace(submitted=10.0)
     trace.admit(20.0)
     patience = Patience(ALL, trace)
-    assert patience.due() == 22.0
+    assert patience.due(20.0) == 22.0
     assert passed(patience, 22.0) == ("first_token", 2.0)
 
 
@@ -177,7 +176,7 @@ def test_progress_with_the_prompt_is_life():
     trace = Trace(submitted=10.0)
     trace.admit(20.0)
     trace.progress(21.5, 5)
-    assert Patience(ALL, trace).due() == 23.5
+    assert Patience(ALL, trace).due(21.5) == 23.5
 
 
 def test_behind_the_first_token_the_idle_deadline_runs_anew_with_each():
@@ -197,6 +196,26 @@ def test_a_chunk_without_tokens_is_life_too():
     trace.token(21.0, 1)
     trace.token(23.0, 0)
     assert Patience(ALL, trace).due() == 26.0
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "due"),
+    [
+        (Deadlines(first_token=2.0), 13.0),
+        (Deadlines(idle=3.0), 14.0),
+        (Deadlines(idle=0.5, first_token=2.0), 11.5),
+        (Deadlines(queue=20.0, first_token=2.0), 13.0),
+        (Deadlines(queue=2.0, first_token=20.0), 12.0),
+    ],
+)
+def test_who_waits_in_the_queue_looks_again_before_a_later_deadline_could_pass(deadlines, due):
+    assert Patience(deadlines, Trace(submitted=10.0)).due(11.0) == due
+
+
+def test_who_waits_for_the_first_token_looks_again_before_the_idle_deadline_could_pass():
+    trace = Trace(submitted=10.0)
+    trace.admit(11.0)
+    assert Patience(Deadlines(first_token=30.0, idle=1.0), trace).due(12.0) == 13.0
 
 
 def test_the_total_deadline_runs_from_submitting():

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from penstock.events import Prefill, Token
 from penstock.request import Deadlines
 from penstock.testing import Fail, Pause, Stall
 
 pytestmark = pytest.mark.anyio
 BROKEN = Fail(RuntimeError("broken"))
-AWKWARD = "a\nb\r\n\"c\" \\ é 你 😀 \u2028 \u2029 \x85 data: x"
+AWKWARD = 'a\nb\r\n"c" \\ é 你 😀 \u2028 \u2029 \x85 data: x'
 
 
 def events_of(lines):

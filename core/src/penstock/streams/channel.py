@@ -83,9 +83,11 @@ class Channel:
         while self._is_crowded() and not urged():
             bell = LoopBell()
             self._writers.hang(bell)
-            if self._is_crowded() and not urged():
-                await bell.wait()
-            self._writers.drop(bell)
+            try:
+                if self._is_crowded() and not urged():
+                    await bell.wait()
+            finally:
+                self._writers.drop(bell)
 
     def wait_room(self, urged: Callable[[], bool]) -> None:
         """Do the same in a thread."""

@@ -51,7 +51,7 @@ class Job:
 
     def end(self, error: BaseException | None = None) -> None:
         """Say how it ended, and that the engine is free."""
-        if error is None and not self.channel.left:
+        if not self.channel.left:  # after an error too: what was held back was generated
             delta = self.assembly.end()
             if delta is not None:
                 self.channel.put(delta)
@@ -61,7 +61,7 @@ class Job:
 
 
 def _of_our_tree(error: BaseException) -> BaseException:
-    if isinstance(error, PenstockError) or not isinstance(error, Exception):
+    if isinstance(error, PenstockError):
         return error
     wrapped = EngineError(f"the engine failed: {error!r}")
     wrapped.__cause__ = error

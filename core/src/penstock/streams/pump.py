@@ -284,7 +284,7 @@ async def _close(events: AsyncIterator[EngineEvent]) -> None:
 def _error_of(call: Callable[[], object]) -> BaseException | None:
     try:
         call()
-    except Exception as error:  # noqa: BLE001  # it travels to the consumer
+    except BaseException as error:  # noqa: BLE001  # it travels to the consumer; the thread lives on
         return error
     return None
 

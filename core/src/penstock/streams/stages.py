@@ -100,8 +100,10 @@ class Until(Stage[Delta, Delta]):
 
     def feed(self, item: Delta) -> Iterable[Delta]:
         text = self._matcher.feed(item.text)
-        self._held = joined(self._held, item, text)
         self.done = self._matcher.matched is not None
+        if text and text is item.text and not self._held.tokens:
+            return (item,)
+        self._held = joined(self._held, item, text)
         return self._release() if text else ()
 
     def flush(self) -> Iterable[Delta]:

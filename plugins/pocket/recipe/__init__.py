@@ -1,0 +1,1 @@
+"""The recipe of the Pocket model: corpus, tokenizer, training, export, evaluation."""

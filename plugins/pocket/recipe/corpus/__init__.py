@@ -1,0 +1,1 @@
+"""The corpus, written by this code alone: families of exchanges, stories and how they are mixed."""

@@ -1,0 +1,181 @@
+"""load(): progress, its deadline, cancellation, and whose errors come out."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
+
+import anyio
+import penstock
+import pytest
+from penstock import Backend, BackendDeclaration, Deadlines, Registry, Sampling, hookimpl
+from penstock.errors import (
+    BackendBug,
+    DeadlineExceeded,
+    LoadError,
+    ModelClosed,
+    UnknownBackend,
+    UsageError,
+)
+from penstock.plugins import discover
+from penstock.testing import EchoEngine
+
+pytestmark = pytest.mark.anyio
+
+
+class Recording(Backend):
+    """Loads an echo, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.specs: list[penstock.ModelSpec] = []
+
+    async def load(self, spec, progress):
+        self.specs.append(spec)
+        return EchoEngine()
+
+
+class Exploding(Backend):
+    async def load(self, spec, progress):
+        raise ZeroDivisionError("in the engine's own code")
+
+
+class Empty(Backend):
+    async def load(self, spec, progress):
+        return None
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """Make a registry with one backend, called `mine`."""
+
+    def make(backend: Backend) -> Registry:
+        module = ModuleType("made_plugin")
+        module.make = lambda: backend
+        module.penstock_backends = hookimpl(
+            lambda: [BackendDeclaration(name="mine", factory="made_plugin:make", formats=("bin",))]
+        )
+        monkeypatch.setitem(sys.modules, "made_plugin", module)
+        return Registry(*discover([EntryPoint("mine", "made_plugin", "penstock")], {}))
+
+    return make
+
+
+async def test_the_backend_gets_the_rest_of_the_target_and_the_options(registry):
+    backend = Recording()
+    loading = penstock.load(
+        "mine:some-id", device="cuda:1", options={"n": 1}, registry=registry(backend)
+    )
+    async with loading as model:
+        assert model.info.backend == "echo"
+    assert backend.specs == [
+        penstock.ModelSpec(source="some-id", path=None, device="cuda:1", options={"n": 1})
+    ]
+
+
+async def test_a_file_goes_to_the_backend_of_its_format(registry, tmp_path):
+    file = tmp_path / "x.bin"
+    file.touch()
+    backend = Recording()
+    async with penstock.load(str(file), registry=registry(backend)):
+        pass
+    assert backend.specs[0].path == Path(file)
+
+
+async def test_progress_goes_from_resolving_to_ready():
+    seen: list[penstock.LoadProgress] = []
+    async with penstock.load("echo:", on_progress=seen.append):
+        pass
+    assert (seen[0].phase, seen[-1].phase) == ("resolving", "ready")
+    shares = [progress.fraction for progress in seen if progress.phase == "loading"]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+async def test_the_deadline_for_loading_is_told_by_name():
+    loading = penstock.load("echo:", options={"load_seconds": 60}, deadlines=Deadlines(load=0.05))
+    with anyio.fail_after(5), pytest.raises(DeadlineExceeded, match="'load'.*0.05 s") as caught:
+        await loading.__aenter__()
+    assert caught.value.retryable
+
+
+async def test_a_load_that_is_in_time_is_not_bothered_by_its_deadline_later():
+    async with penstock.load("echo:", deadlines=Deadlines(load=0.2)) as model:
+        await anyio.sleep(0.3)
+        assert (await model.complete("still here")).text == "still here"
+
+
+async def test_loading_can_be_cancelled():
+    with anyio.move_on_after(0.05) as scope:
+        async with penstock.load("echo:", options={"load_seconds": 60}):
+            pytest.fail("loaded in no time")
+    assert scope.cancelled_caught
+
+
+async def test_a_load_that_fails_raises_the_backends_own_error():
+    with pytest.raises(LoadError, match="echo was told to fail. Leave out"):
+        await penstock.load("echo:", options={"fail_load": True}).__aenter__()
+
+
+async def test_an_error_not_of_our_tree_becomes_a_load_error_with_its_cause(registry):
+    with pytest.raises(LoadError, match="backend 'mine' could not load 'x'") as caught:
+        await penstock.load("mine:x", registry=registry(Exploding())).__aenter__()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+async def test_a_backend_that_loads_no_engine_is_told_so(registry):
+    with pytest.raises(BackendBug, match="backend 'mine' loaded None"):
+        await penstock.load("mine:x", registry=registry(Empty())).__aenter__()
+
+
+async def test_a_wrong_target_is_told_when_the_model_is_entered():
+    loading = penstock.load("nobody:x")
+    with pytest.raises(UnknownBackend):
+        await loading.__aenter__()
+
+
+async def test_the_users_own_exception_comes_out_unwrapped():
+    with pytest.raises(KeyError, match="mine"):
+        async with penstock.load("echo:"):
+            raise KeyError("mine")
+
+
+async def test_the_users_own_exception_comes_out_unwrapped_in_the_middle_of_a_stream():
+    async def break_off() -> None:
+        async with penstock.load("echo:", options={"delay": 0.001}) as model:
+            async for _ in model.complete("a b c d e f g"):
+                raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await break_off()
+
+
+async def test_a_model_is_closed_behind_its_block():
+    async with penstock.load("echo:") as model:
+        pass
+    with pytest.raises(ModelClosed, match="inside `async with"):
+        model.complete("too late")
+
+
+async def test_a_load_is_entered_once():
+    loading = penstock.load("echo:")
+    async with loading:
+        with pytest.raises(UsageError, match=r"Call load\(\) again"):
+            await loading.__aenter__()
+
+
+async def test_a_load_that_failed_may_be_tried_again(registry, tmp_path):
+    loading = penstock.load(str(tmp_path / "x.bin"), registry=registry(Recording()))
+    with pytest.raises(penstock.ModelNotFound):
+        await loading.__aenter__()
+    (tmp_path / "x.bin").touch()
+    async with loading as model:
+        assert model.info.name == "echo"
+
+
+async def test_sampling_given_to_load_stands_under_that_of_a_call():
+    async with penstock.load("echo:", sampling=Sampling(max_tokens=1, seed=5)) as model:
+        assert (await model.complete("abcdef")).text == "abc"
+        longer = await model.complete("abcdef", max_tokens=2)
+    assert (longer.text, longer.effective.seed) == ("abcdef", 5)

@@ -1,0 +1,181 @@
+"""Every page keeps its promises: code runs, commands succeed, links lead somewhere.
+
+Python blocks run in order and in one namespace, with `await` at the top level as in a notebook. A
+block that begins with the comment `# name.py` is also saved under that name, and a toml block with
+entry points installs it, as a distribution of a folder that exists for this test alone. Lines of sh
+blocks that begin with `penstock`, or pipe into it, are run.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import penstock_pocket
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    page
+    for pattern in ("docs/*.md", "backends/*/README.md", "plugins/*/README.md")
+    for page in ROOT.glob(pattern)
+)
+ANY_MODEL = "/path/to/model.gguf"
+"""Stands for a model of the reader's; the pocket model takes its place here."""
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NAMED = re.compile(r"# (\w+)\.py\n")
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int
+
+
+def blocks_of(page: Path, *languages: str) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    found = [Block(m[1], m[2], text[: m.start(2)].count("\n")) for m in FENCE.finditer(text)]
+    return [block for block in found if block.language in languages]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+WITH_CODE = [page for page in PAGES if blocks_of(page, "python")]
+COMMANDS = [
+    (name_of(page), line)
+    for page in PAGES
+    for block in blocks_of(page, "sh")
+    for line in block.text.splitlines()
+    if re.match(r"(.*\| )?penstock ", line)
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to import from, forgotten afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def prepare(page: Path, folder: Path) -> None:
+    """Save what has a name, the last block of a name last, and install what is declared."""
+    for block in blocks_of(page, "python"):
+        if named := NAMED.match(block.text):
+            (folder / f"{named[1]}.py").write_text(block.text, encoding="utf-8")
+    for block in blocks_of(page, "toml"):
+        declared = tomllib.loads(block.text).get("project", {}).get("entry-points", {})
+        if declared:
+            install(folder, declared)
+    importlib.invalidate_caches()
+
+
+def install(folder: Path, groups: dict[str, dict[str, str]]) -> None:
+    info = folder / "from_the_docs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: from-the-docs\nVersion: 1.0\n")
+    lines = [
+        line
+        for group, entries in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+
+
+def execute(block: Block, page: Path, names: dict[str, object]) -> None:
+    """Run one block; a traceback names the page and its line."""
+    text = block.text.replace(ANY_MODEL, str(penstock_pocket.path()))
+    source = "\n" * block.line + text
+    code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    coroutine = eval(code, names)
+    if inspect.iscoroutine(coroutine):
+        anyio.run(lambda: coroutine)
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_the_code_of_a_page_runs(page, folder):
+    prepare(page, folder)
+    names: dict[str, object] = {"__name__": "from_the_docs"}
+    for block in blocks_of(page, "python"):
+        execute(block, page, names)
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_a_command_on_a_page_succeeds(page, line):
+    scripts = sysconfig.get_path("scripts")
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        env=os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_links_of_a_page_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+def test_the_first_backend_has_fifteen_lines_at_the_most():
+    first = blocks_of(ROOT / "docs" / "writing-a-backend.md", "python")[0]
+    lines = [line for line in first.text.splitlines() if line.strip() and line[0] != "#"]
+    assert len(lines) == 11
+
+
+def test_the_backend_of_the_docs_keeps_the_laws(folder):
+    page = ROOT / "docs" / "writing-a-backend.md"
+    prepare(page, folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "asyncio", "."],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "13 passed" in done.stdout, done.stdout
+
+
+def test_the_laws_are_listed_with_their_numbers_and_titles():
+    from penstock.testing import LAWS
+
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^(\d+)\. \*\*(.+?)\.\*\*", text, re.MULTILINE)
+    assert [(int(number), title.lower()) for number, title in listed] == [
+        (law.number, law.title.lower()) for law in LAWS
+    ]
+
+
+def test_every_command_and_option_of_the_cli_is_on_its_page(monkeypatch):
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name in ("complete", "chat"):
+        command = importlib.import_module(f"penstock.cli.{name}")
+        for parameter in inspect.signature(getattr(command, name)).parameters:
+            option = {"as_json": "json", "prompt": "PROMPT", "message": "MESSAGE"}.get(parameter)
+            wanted = option if option and option.isupper() else f"--{option or parameter}"
+            assert wanted.replace("_", "-") in text, wanted

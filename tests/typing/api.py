@@ -1,0 +1,270 @@
+"""User code, for type checkers: every public call, and the type that comes out of it."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import assert_type
+
+import anyio
+import penstock
+from penstock import (
+    Activity,
+    Backend,
+    BackendDeclaration,
+    BlockingEngine,
+    CancelFlag,
+    Capabilities,
+    Chat,
+    Completion,
+    Deadlines,
+    Delta,
+    Engine,
+    EngineEvent,
+    Finding,
+    Finish,
+    Generation,
+    LoadProgress,
+    Message,
+    Model,
+    ModelInfo,
+    ModelSpec,
+    Prefill,
+    Progress,
+    ProgressSink,
+    Registry,
+    Request,
+    Sampling,
+    Segment,
+    SourceDeclaration,
+    Stage,
+    Token,
+    Usage,
+    hookimpl,
+)
+from penstock.testing import LAWS, EchoEngine, EchoOptions, Subject, hosted
+
+# loading and calling
+
+
+def on_progress(progress: LoadProgress) -> None:
+    assert_type(progress.phase, str)
+    assert_type(progress.fraction, float)
+
+
+async def load_and_complete() -> None:
+    loading = penstock.load(
+        "backend:source",
+        device="cpu",
+        options={"n": 1, "flag": True, "name": "x", "share": 0.5},
+        sampling=Sampling(temperature=0.7, stop=["END"]),
+        deadlines=Deadlines(load=30, idle=10.0),
+        unsupported="warn",
+        on_progress=on_progress,
+        registry=Registry.installed(),
+    )
+    async with loading as model:
+        assert_type(model, Model)
+        assert_type(model.info, ModelInfo)
+        assert_type(model.running, int)
+        assert_type(model.complete("Hi"), Generation)
+        assert_type(await model.complete("Hi", max_tokens=8), Completion)
+        assert_type(await model.tokenize("Hi"), list[int])
+        assert_type(await model.detokenize([1, 2]), bytes)
+        every = model.complete(
+            [Segment("<s>", control=True), Segment("Hi")],
+            temperature=0,
+            top_k=40,
+            top_p=0.95,
+            min_p=0.05,
+            repeat_penalty=1.1,
+            presence_penalty=0.1,
+            frequency_penalty=0.1,
+            seed=7,
+            max_tokens=60,
+            stop=["a", "b"],
+            include_stop=True,
+            ignore_eos=False,
+            deadlines=Deadlines(total=60),
+            unsupported="drop",
+        )
+        every.stop()
+
+
+async def read(model: Model) -> None:
+    async with model.complete("Hi", stop="END") as generation:
+        async for delta in generation:
+            assert_type(delta, Delta)
+            assert_type(delta.text, str)
+            assert_type(delta.tokens, int)
+            assert_type(delta.ids, tuple[int, ...])
+            break
+    await generation.idle()
+    assert_type(generation.text, str)
+    assert_type(generation.ended, bool)
+    done = generation.completion
+    assert_type(done.usage, Usage)
+    assert_type(done.usage.total_tokens, int)
+    assert_type(done.timings.ttft, float | None)
+    assert_type(done.effective, Sampling)
+    assert_type(done.stop_sequence, str | None)
+    assert_type(done.warnings, tuple[str, ...])
+    if done.finish_reason == "stop_sequence":
+        print(done.text)
+
+
+# stages and receivers
+
+
+def told(progress: Progress) -> None:
+    assert_type(progress.tokens_per_second, float)
+
+
+class Upper(Stage[Delta, str]):
+    def feed(self, item: Delta) -> Iterable[str]:
+        return (item.text.upper(),)
+
+
+async def stages(model: Model) -> None:
+    assert_type(await model.complete("Hi").read(), str)
+    assert_type(await model.complete("Hi").collect(), list[Delta])
+    assert_type(await model.complete("Hi").words().collect(), list[str])
+    assert_type(await model.complete("Hi").through(Upper()).collect(), list[str])
+    piped = model.complete("Hi").until("END", include=True).buffered(tokens=5).take(3)
+    async for delta in piped.tap(lambda delta: len(delta.text) < 9).progress(told, tokens=10):
+        assert_type(delta, Delta)
+    async for sentence in model.complete("Hi").sentences():
+        assert_type(sentence, str)
+    async for paragraph in model.complete("Hi").paragraphs().take(1):
+        assert_type(paragraph, str)
+    async for line in model.complete("Hi").sse():
+        assert_type(line, str)
+    async for line in model.complete("Hi").ndjson():
+        assert_type(line, str)
+    one, other = model.complete("Hi").tee()
+    assert_type(await one.collect(), list[Delta])
+    await other.aclose()
+
+
+async def receivers(model: Model) -> None:
+    send, receive = anyio.create_memory_object_stream[Delta](8)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(model.complete("Hi").send_to, send)
+        async for delta in receive:
+            assert_type(delta, Delta)
+    target: queue.Queue[str | None] = queue.Queue()
+    await model.complete("Hi").words().put_to(target)
+
+
+# chats
+
+
+async def chats(model: Model) -> None:
+    assert_type(model.chat([{"role": "user", "content": "Hi"}]), Generation)
+    await model.chat([Message("system", "Be brief."), Message("user", "Hi")], temperature=0)
+    chat = model.session(system="Be brief.", keep_partial=True)
+    assert_type(chat, Chat)
+    assert_type(await chat.send("Hi", max_tokens=8), Completion)
+    assert_type(chat.history, tuple[Message, ...])
+    async for delta in chat.send("And?"):
+        assert_type(delta, Delta)
+
+
+# threads
+
+
+def threads() -> None:
+    with penstock.sync.load("backend:source", sampling=Sampling(seed=1)) as model:
+        assert_type(model, penstock.sync.Model)
+        assert_type(model.complete("Hi").result(), Completion)
+        for delta in model.complete("Hi", max_tokens=3):
+            assert_type(delta, Delta)
+        for word in model.complete("Hi").words():
+            assert_type(word, str)
+        with model.complete("Hi") as generation:
+            assert_type(next(iter(generation)), Delta)
+        generation.wait_idle()
+        assert_type(model.session("Be brief."), Chat)
+        assert_type(model.tokenize("Hi"), list[int])
+        model.chat([{"role": "user", "content": "Hi"}]).result()
+
+
+# errors
+
+
+async def errors(model: Model) -> None:
+    try:
+        await model.complete("Hi")
+    except penstock.ContextOverflow as error:
+        assert_type(error.prompt_tokens, int)
+        assert_type(error.context_length, int)
+    except penstock.DeadlineExceeded as error:
+        assert_type(error.deadline, str)
+        assert_type(error.seconds, float)
+    except penstock.PenstockError as error:
+        assert_type(error.partial, Completion | None)
+        assert_type(error.hint, str | None)
+        assert_type(error.retryable, bool)
+
+
+# a plugin
+
+
+class Mine(Engine):
+    def __init__(self) -> None:
+        capabilities = Capabilities(options=frozenset({"seed"}), parallel=None)
+        self.info = ModelInfo(name="mine", capabilities=capabilities, details={"layers": 6})
+
+    async def generate(self, request: Request) -> AsyncIterator[EngineEvent]:
+        assert_type(request.text, str)
+        yield Prefill(3, 3)
+        yield Token(7, b"caf")
+        yield "plain text"
+        yield Finish("stop", Usage(prompt_tokens=3, completion_tokens=2))
+
+    def activity(self) -> Activity:
+        return Activity(running=0, tokens=2)
+
+
+class MineInThreads(BlockingEngine):
+    def __init__(self) -> None:
+        self.info = ModelInfo(name="mine")
+
+    def generate(self, request: Request, cancel: CancelFlag) -> Iterator[EngineEvent]:
+        yield from request.text.split()
+        if cancel or cancel.wait(0.1):
+            return
+        yield b"\xc3\xa9"
+
+
+class MyBackend(Backend):
+    async def load(self, spec: ModelSpec, progress: ProgressSink) -> Engine | BlockingEngine:
+        assert_type(spec.path, Path | None)
+        progress(LoadProgress("loading", 1.0))
+        return Mine() if spec.device == "cpu" else MineInThreads()
+
+    def diagnose(self) -> Iterator[Finding]:
+        yield Finding("library", "1.0", ok=True)
+
+
+@hookimpl
+def penstock_backends() -> Iterable[BackendDeclaration]:
+    yield BackendDeclaration(name="mine", factory="my_plugin:MyBackend", formats=("bin",))
+
+
+@hookimpl
+def penstock_sources() -> Iterable[SourceDeclaration]:
+    yield SourceDeclaration(scheme="box", resolve="my_plugin:resolve", default=True)
+
+
+# tests of a plugin
+
+
+async def test_mine() -> None:
+    async with hosted(EchoEngine(options=EchoOptions(burst=3))) as model:
+        assert_type(model, Model)
+    subject = Subject(load=lambda: penstock.load("mine:model"), prompt="Once")
+    for law in LAWS:
+        assert_type(law.number, int)
+        await law.check(subject)
