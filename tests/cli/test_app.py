@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sysconfig
+
 import penstock as library
+import pytest
 
 
 def test_version_names_the_version(penstock):
@@ -21,3 +25,18 @@ def test_an_unknown_command_is_a_usage_error(penstock):
     done = penstock("complet")
     assert done.returncode == 2
     assert done.stderr.startswith("error: No such command 'complet'")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_standard_stream_may_be_closed(closed):
+    scripts = sysconfig.get_path("scripts")
+    done = subprocess.run(
+        ["bash", "-c", f"{scripts}/penstock chat - -m echo: {closed}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr

@@ -21,9 +21,10 @@ from penstock.errors import (
     StreamClosed,
     UsageError,
 )
-from penstock.events import Finish, Prefill, Token
+from penstock.events import Delta, Finish, Prefill, Token
 from penstock.request import Deadlines
 from penstock.streams import pump
+from penstock.streams.channel import Outcome
 from penstock.testing import EchoEngine, EchoThreadEngine, Fail, Pause, Stall, hosted
 
 pytestmark = pytest.mark.anyio
@@ -804,3 +805,66 @@ def test_a_generation_of_the_facade_can_be_read_in_a_loop_of_ones_own(anyio_back
 
     with penstock.sync.load("echo:") as model:
         assert anyio.run(main, model, backend=name, backend_options=options) == "a b c"
+
+
+# moments in which two threads meet
+
+
+class Interleaved:
+    """A channel in which something happens right behind the first look into it."""
+
+    def __init__(self, channel, happening):
+        self._channel, self._happening = channel, happening
+
+    def pop(self):
+        delta = self._channel.pop()
+        if self._happening is not None:
+            happening, self._happening = self._happening, None
+            happening(self._channel)
+        return delta
+
+    def __getattr__(self, name):
+        return getattr(self._channel, name)
+
+
+async def test_what_comes_between_looking_for_it_and_looking_for_the_end_is_not_lost(saying):
+    async with saying("a", Pause(0.05)) as model:
+        gen = model.complete("")
+        reader = aiter(gen)
+        await anext(reader)
+
+        def end(channel):
+            channel.put(Delta("late"))
+            channel.finish(Outcome())
+
+        gen._channel = Interleaved(gen._channel, end)
+        assert [delta.text async for delta in reader] == ["late"]
+        assert gen.completion.text == "alate"
+
+
+async def test_a_stop_while_a_delta_is_taken_keeps_the_text_that_was_given(saying):
+    async with saying("a", "b", Stall()) as model:
+        gen = model.complete("")
+        reader = aiter(gen)
+        first = (await anext(reader)).text
+        while not gen._channel.holds:
+            await anyio.sleep(0.001)
+        gen._channel = Interleaved(gen._channel, lambda channel: gen.stop())
+        rest = [delta.text async for delta in reader]
+        assert gen.completion.text == first + "".join(rest)
+
+
+class PanickingInTask(EchoEngine):
+    """An asynchronous engine that panics after a token."""
+
+    async def generate(self, request):
+        yield "a"
+        raise Panic("from below")
+
+
+async def test_a_panic_of_an_async_engine_is_an_error_and_the_model_lives():
+    async with hosted(PanickingInTask()) as model:
+        for _ in range(2):
+            with anyio.fail_after(2), pytest.raises(EngineError) as caught:
+                await model.complete("")
+            assert isinstance(caught.value.__cause__, Panic)

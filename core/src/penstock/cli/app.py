@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ __all__ = ["run"]
 
 def run() -> int:
     """Run a command; return its status. Only bugs come out as exceptions."""
+    _open_closed_streams()
     _accept_any_text()
     try:
         status = _invoked()
@@ -74,6 +76,14 @@ def _common(
     ] = False,
 ) -> None:
     del version  # dealt with before any command runs
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started without stdin, stdout or stderr (`>&-`) an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  # to the end
+            setattr(sys, name, stream)
 
 
 def _accept_any_text() -> None:

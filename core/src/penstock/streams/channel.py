@@ -70,6 +70,7 @@ class Channel:
     def rest(self) -> None:
         """Say that the engine is free again."""
         self.idle = True
+        self._on_leave = None  # nobody is left to be stopped; the loop may soon be gone
         self._readers.ring()
 
     def on_leave(self, call: Callable[[], object]) -> None:
@@ -119,8 +120,9 @@ class Channel:
         if self.left:
             return
         self.left = True
-        if self._on_leave is not None:
-            self._on_leave()
+        on_leave = self._on_leave
+        if on_leave is not None:
+            on_leave()
         self._writers.ring()
         self._readers.ring()
 

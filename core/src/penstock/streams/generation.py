@@ -16,7 +16,7 @@ from penstock.request import Deadlines, Sampling
 from penstock.streams.deadlines import Patience
 from penstock.streams.deltas import DeltaStream
 from penstock.streams.job import Job
-from penstock.streams.stream import END, PENDING, Gap, Leaving
+from penstock.streams.stream import END, PENDING, Gap, Leaving, reason_of
 from penstock.streams.timing import Trace
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Generation(DeltaStream):
         self._patience = Patience(plan.deadlines, job.trace)
         self._parts: list[str] = []
         self._started = False
+        self._over = False
         self._completion: Completion | None = None
         self._error: BaseException | None = None
 
@@ -85,6 +86,8 @@ class Generation(DeltaStream):
     @property
     def completion(self) -> Completion:
         """The result, once the generation ended or was left. Raises `UsageError` before."""
+        if self._completion is None and self._over:
+            self._conclude("stopped")
         if self._completion is None:
             raise UsageError(
                 "the generation has not ended", hint="Read it to the end, await it, or leave it"
@@ -104,7 +107,7 @@ class Generation(DeltaStream):
     @property
     def ended(self) -> bool:
         """Whether there is a completion: the generation ended, failed or was left."""
-        return self._completion is not None
+        return self._over
 
     # reading it
 
@@ -119,7 +122,7 @@ class Generation(DeltaStream):
         return self.completion
 
     def poll(self) -> Delta | Gap:
-        if self._completion is not None:
+        if self._over:
             return self._poll_ended()
         delta = self._channel.pop()
         if delta is None:
@@ -133,7 +136,7 @@ class Generation(DeltaStream):
         return self._patience.due() if self._patience.watches else None
 
     def ready(self) -> bool:
-        return self._completion is not None or self._channel.news
+        return self._over or self._channel.news
 
     async def arrival(self, until: float | None, ready: Callable[[], bool]) -> None:
         """Wait for news, at the longest until this moment of `time.perf_counter`.
@@ -153,8 +156,16 @@ class Generation(DeltaStream):
     # leaving it
 
     def stop(self) -> None:
-        """Stop now, from any thread or callback; the reason is `stopped`."""
-        self.leave("stopped")
+        """Stop now, from any thread, callback or signal handler; the reason is `stopped`.
+
+        Who reads comes to an orderly end. A delta that is being handed over meanwhile still
+        counts, so the completion is made by who reads, or else when it is asked for.
+        """
+        self._over = self._claimed = True
+        if self._started:
+            self._channel.leave()
+        else:
+            self.leave()
 
     def leave(self, reason: Leaving = "stopped") -> None:
         if self._completion is None:
@@ -183,8 +194,7 @@ class Generation(DeltaStream):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        cancelled = error is not None and not isinstance(error, Exception)
-        self.leave("cancelled" if cancelled else "stopped")
+        self.leave(reason_of(error))
         await self.idle()
 
     def __enter__(self) -> Self:
@@ -193,9 +203,7 @@ class Generation(DeltaStream):
         return self
 
     def __del__(self) -> None:
-        if not hasattr(self, "_completion"):  # its constructor failed
-            return
-        if self._completion is not None:
+        if getattr(self, "_over", True):  # True: its constructor failed
             return
         self.leave()
         if not self._started:
@@ -205,6 +213,15 @@ class Generation(DeltaStream):
                 stacklevel=2,
                 source=self,
             )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.leave(reason_of(error))
+        self.wait_idle()
 
     def refuse_loop_thread(self) -> None:
         """Raise `UsageError` where waiting would block the event loop that runs the engine."""
@@ -216,7 +233,7 @@ class Generation(DeltaStream):
     # how it ends
 
     def _start(self) -> None:
-        if self._started or self._completion is not None:
+        if self._started or self._over:
             return
         self._started = True
         self._job.trace.begin(perf_counter())
@@ -244,6 +261,8 @@ class Generation(DeltaStream):
         return END
 
     def _poll_ended(self) -> Gap:
+        if self._completion is None:
+            self._conclude("stopped")
         if self._error is not None:
             raise self._error
         return END
@@ -265,6 +284,7 @@ class Generation(DeltaStream):
         raise error
 
     def _conclude(self, reason: FinishReason) -> None:
+        self._over = True
         job, plan = self._job, self._plan
         job.trace.finish(perf_counter())
         finish = job.assembly.finish

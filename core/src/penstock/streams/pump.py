@@ -24,6 +24,10 @@ CLOSE_GRACE = 5.0
 """Seconds an async engine gets to close a generation that was left."""
 
 
+_STEERING = (BaseExceptionGroup, GeneratorExit, KeyboardInterrupt, SystemExit)
+"""What passes through a task untouched, cancellation apart."""
+
+
 class Pump(ABC):
     """Runs the generations of one engine, and closes it."""
 
@@ -65,13 +69,13 @@ class ThreadPump(Pump):
         self._thread.start()
 
     def start(self, job: Job) -> None:
+        job.channel.on_leave(partial(self._leave, job))
         with self._wake:
             if self._closing:
                 raise ModelClosed(f"{self._engine.info.name!r} is closed")
             self._jobs.append(job)
             self._wake.notify()
             current = self._current
-        job.channel.on_leave(partial(self._leave, job))
         if current is not None:
             current.channel.urge()
 
@@ -292,6 +296,9 @@ def _error_of(call: Callable[[], object]) -> BaseException | None:
 async def _error_in(call: Callable[[], Awaitable[object]]) -> BaseException | None:
     try:
         await call()
-    except Exception as error:  # noqa: BLE001  # it travels to the consumer
+    except BaseException as error:
+        # A panic of an engine travels to the consumer too; what steers the program goes its way.
+        if isinstance(error, (*_STEERING, anyio.get_cancelled_exc_class())):
+            raise
         return error
     return None

@@ -130,7 +130,7 @@ class Cursor(AsyncIterator[T]):
             while (item := stream.poll()) is PENDING:
                 await stream.generation.arrival(stream.due(), stream.ready)
         except BaseException as error:
-            stream.leave(_reason(error))
+            stream.leave(reason_of(error))
             raise
         if item is END:
             raise StopAsyncIteration
@@ -158,7 +158,7 @@ class ThreadCursor(Iterator[T]):
             while (item := stream.poll()) is PENDING:
                 stream.generation.wait_arrival(stream.due(), stream.ready)
         except BaseException as error:
-            stream.leave(_reason(error))
+            stream.leave(reason_of(error))
             raise
         if item is END:
             raise StopIteration
@@ -168,8 +168,9 @@ class ThreadCursor(Iterator[T]):
         self._stream.leave()
 
 
-def _reason(error: BaseException) -> Leaving:
-    return "stopped" if isinstance(error, Exception) else "cancelled"
+def reason_of(error: BaseException | None) -> Leaving:
+    """Return why a stream is left that is left with `error`: cancellation is no `Exception`."""
+    return "stopped" if error is None or isinstance(error, Exception) else "cancelled"
 
 
 class Stage(ABC, Generic[I, O]):
