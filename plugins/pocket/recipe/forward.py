@@ -93,7 +93,8 @@ class Pass:
     """A running text: fed with tokens, it returns the logits of the next one.
 
     ``as_engine`` rounds what is multiplied the way llama.cpp does for Q8_0 weights: inputs of the
-    matrices to bytes, keys, values and queries to half precision. Without it nothing is rounded.
+    matrices to bytes, keys, values and queries to half precision. Sums still run in another order:
+    near ties may fall otherwise. Without it nothing is rounded.
     """
 
     weights: Weights
