@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import penstock
+from penstock import Segment
 from penstock.testing import Subject
 from penstock.testing.conformance import Conformance
 
@@ -11,6 +12,10 @@ class TestLlamaCpp(Conformance):
     subject = Subject(
         load=lambda: penstock.load("llamacpp:pocket:"),
         prompt="Once upon a time",
-        unicode=None,
+        unicode=(
+            Segment("<|user|>", control=True),
+            Segment("Say hello in Chinese."),
+            Segment("</s><|assistant|>", control=True),
+        ),
         recall=("My name is Ada.", "What is my name?", "Ada"),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from penstock.backend import AnyEngine
 from penstock.loading import Loading
+from penstock.messages import PromptLike
 from penstock.model import Model
 from penstock.request import CallOptions, Deadlines, Policy, Sampling
 from penstock.streams.generation import Generation
@@ -44,7 +45,7 @@ class Subject:
 
     load: Callable[[], Loading]
     prompt: str = "Once upon a time"
-    unicode: str | None = None
+    unicode: PromptLike | None = None
     failing: str | None = None
     recall: tuple[str, str, str] | None = None
     chance: float = 1.5
@@ -56,7 +57,7 @@ class Subject:
             return {"max_tokens": max_tokens, "temperature": 0.0}
         return {"max_tokens": max_tokens}
 
-    def greedy(self, model: Model, prompt: str | None = None) -> Generation:
+    def greedy(self, model: Model, prompt: PromptLike | None = None) -> Generation:
         """Return a generation that says the same each time."""
         return model.complete(prompt or self.prompt, **self.greedy_options(model))
 
