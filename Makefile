@@ -7,7 +7,7 @@ DONE := $(VENV)/done
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 RECIPE := .build/pocket/venv
 # The engine is built again when these change.
-ENGINE := $(DONE)/engine-$(firstword $(shell printenv CMAKE_ARGS CC CXX CFLAGS CXXFLAGS | cksum))
+ENGINE := $(DONE)/engine-$(firstword $(shell printenv CMAKE_ARGS CC CXX CFLAGS CXXFLAGS 2>/dev/null | cksum 2>/dev/null))
 
 .PHONY: help install demo test lint bench pocket clean
 

@@ -9,9 +9,8 @@ from statistics import median
 from time import perf_counter
 
 import anyio
-import pytest
-
 import penstock
+import pytest
 
 ROUNDS = 30
 

@@ -23,5 +23,7 @@ def seconds_to_import(modules: str) -> float:
 @pytest.mark.parametrize("modules", ["anyio, pluggy", "penstock"])
 def bench_import(benchmark, modules: str) -> None:
     seconds: list[float] = []
-    benchmark.pedantic(lambda: seconds.append(seconds_to_import(modules)), rounds=15, warmup_rounds=2)
+    benchmark.pedantic(
+        lambda: seconds.append(seconds_to_import(modules)), rounds=15, warmup_rounds=2
+    )
     benchmark.extra_info[f"ms to import {modules} (median)"] = round(median(seconds) * 1e3, 1)

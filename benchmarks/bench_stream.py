@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import anyio
 import pytest
-
 from penstock.backend import CancelFlag
 from penstock.events import Prefill, Token
 from penstock.request import Request
