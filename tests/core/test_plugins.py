@@ -45,6 +45,13 @@ def test_a_plugin_that_cannot_be_imported_is_broken_and_hurts_no_other(plugin):
     assert manager.has_plugin("fine")
 
 
+def test_a_plugin_that_exits_when_it_is_imported_is_broken_and_ends_nobody(tmp_path, monkeypatch):
+    (tmp_path / "module_that_exits.py").write_text("raise SystemExit(1)")
+    monkeypatch.syspath_prepend(tmp_path)
+    _, records = discover([EntryPoint("exits", "module_that_exits", GROUP)], {})
+    assert (records[0].state, "SystemExit" in records[0].reason) == ("broken", True)
+
+
 def test_a_hook_of_the_wrong_shape_breaks_its_plugin_only(plugin):
     from penstock import hookimpl
 

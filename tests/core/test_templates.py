@@ -87,6 +87,25 @@ def test_a_template_cannot_leave_its_sandbox(template):
         render(template, [Message("user", "Hi")])
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a' * 10**10 }}",
+        "{{ 10**10 * 'a' }}",
+        "{{ [0] * 10**10 }}",
+        "{{ messages[0].content * 10**10 }}",
+        "{{ 2 ** (10 ** 10) }}",
+    ],
+)
+def test_arithmetic_cannot_fill_the_memory(template):
+    with pytest.raises(UsageError, match="repeated|exponent"):
+        render(template, [Message("user", "Hi")])
+
+
+def test_ordinary_arithmetic_is_left_alone():
+    assert render("{{ '-' * 3 }}{{ 2 ** 3 }}", [Message("user", "Hi")])[0].text == "---8"
+
+
 def test_a_prompt_has_a_greatest_size(monkeypatch):
     monkeypatch.setattr(templates, "MAX_PROMPT_CHARS", 1000)
     endless = "{% for a in range(1000) %}{% for b in range(1000) %}xxxx{% endfor %}{% endfor %}"

@@ -76,7 +76,7 @@ def _load(
         module = entry.load()
         manager.register(module, name=entry.name)
         manager.check_pending()
-    except Exception as error:  # noqa: BLE001  # one broken plugin must not stop the others
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # one must not stop the others
         if manager.has_plugin(entry.name):
             manager.unregister(name=entry.name)
         return "broken", f"{type(error).__name__}: {error}"

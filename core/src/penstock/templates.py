@@ -6,12 +6,10 @@ afterwards, so that control tokens come from the template alone.
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 from penstock.errors import InvalidModel, PenstockError, UsageError
 from penstock.messages import Message, Segment
@@ -65,16 +63,9 @@ def render(
 
 @lru_cache(maxsize=32)
 def _compiled(template: str) -> Any:  # a jinja2.Template; jinja2 is imported on first use
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from penstock.sandbox import Sandbox
 
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = _now
-    return environment.from_string(template)
+    return Sandbox().compiled(template)
 
 
 def _bounded(pieces: Iterator[str]) -> str:
@@ -106,17 +97,3 @@ def _segments(text: str) -> Iterator[Segment]:
         at = mark.end()
     if at < len(text):
         yield Segment(text[at:], control)
-
-
-def _to_json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _refuse(message: str) -> NoReturn:
-    from jinja2 import TemplateError
-
-    raise TemplateError(message)
-
-
-def _now(form: str) -> str:
-    return dt.datetime.now().astimezone().strftime(form)
