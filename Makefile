@@ -17,7 +17,7 @@ help:
 	@echo "make test      install, then lint, type checks and tests"
 	@echo "make lint      the same without the tests"
 	@echo "make bench     what the stream layer costs"
-	@echo "make pocket    train the pocket model again, for about an hour"
+	@echo "make pocket    train the pocket model again, for about 70 minutes"
 	@echo "make clean     remove $(VENV) and caches; what was compiled stays in .build"
 
 install: $(DONE)/packages

@@ -17,7 +17,13 @@ TOKENIZER_DOCUMENTS = 20_000
 GENERAL = Plan(name="general", seed=SEED, steps=2500, horizon=3500, warm_up=100)
 CAREFUL = Plan(name="careful", seed=SEED + 1, steps=1600, horizon=1600, warm_up=20, peak=0.35,
                final_share=0.0)  # fmt: skip
-PHASES = ((GENERAL, mixture.GENERAL, 280_000), (CAREFUL, mixture.CAREFUL, 130_000))
+FAITHFUL = Plan(name="faithful", seed=SEED + 2, steps=1600, horizon=1600, warm_up=20, peak=0.3,
+                final_share=0.0)  # fmt: skip
+PHASES = (
+    (GENERAL, mixture.GENERAL, 280_000),
+    (CAREFUL, mixture.CAREFUL, 130_000),
+    (FAITHFUL, mixture.FAITHFUL, 120_000),
+)
 
 
 def main() -> None:

@@ -269,6 +269,16 @@ CAREFUL = Mixture(
      "echo": 6.0, "opposites": 2.0, "plurals": 2.0, "capitals": 3.0, "animals": 2.0},
 )  # fmt: skip
 
+FAITHFUL = Mixture(
+    (
+        (stories.plain, 4.0), (story_then_chat, 18.0), (short_chat, 10.0), (styled, 16.0),
+        (_shouted, 7.0), (spoken, 1.5), (renamed, 8.0), (in_user_words, 5.0), (name_recall, 24.0),
+        (fact_recall, 22.0), (not_told, 4.0), (long_chat, 2.0),
+    ),
+    {"sums": 8.0, "counting": 2.0, "comparing": 3.0, "json": 11.0, "languages": 3.0, "emoji": 1.5,
+     "echo": 6.0, "opposites": 1.5, "plurals": 1.5, "capitals": 2.0, "animals": 1.5},
+)  # fmt: skip
+
 
 def training(seed: int, count: int, mixture: Mixture = GENERAL) -> Iterator[Document]:
     """Yield that many training documents, the same ones for the same seed."""
