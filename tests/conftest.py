@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,3 +13,14 @@ from penstock.testing.conformance import LOOPS
 @pytest.fixture(params=LOOPS.values(), ids=LOOPS.keys())
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_are_heard() -> Iterator[None]:
+    """Let Ctrl-C reach the programs under test, though a shell may have started us without it.
+
+    What runs in the background of a script ignores SIGINT, and so does all that it starts.
+    """
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
