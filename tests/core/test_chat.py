@@ -139,3 +139,16 @@ async def test_two_chats_of_one_model_do_not_know_each_other():
         one, other = model.session(), model.session()
         await one.send("red")
         assert (await other.send("green")).text == "green"
+
+
+async def test_an_answer_that_was_stopped_and_dropped_lets_the_chat_go_on(answering):
+    async with answering("a", "b") as model:
+        chat = model.session()
+        answer = chat.send("one")
+        cursor = aiter(answer)
+        await anext(cursor)
+        answer.stop()
+        del answer, cursor
+        gc.collect()
+        await chat.send("two")
+    assert [message.content for message in chat.history] == ["two", "ab"]

@@ -203,7 +203,7 @@ class Generation(DeltaStream):
         return self
 
     def __del__(self) -> None:
-        if getattr(self, "_over", True):  # True: its constructor failed
+        if getattr(self, "_completion", False) is not None:  # False: its constructor failed
             return
         self.leave()
         if not self._started:
