@@ -6,6 +6,7 @@ import gc
 import signal
 import threading
 import weakref
+from collections import deque
 from itertools import pairwise
 from time import perf_counter
 
@@ -868,3 +869,30 @@ async def test_a_panic_of_an_async_engine_is_an_error_and_the_model_lives():
             with anyio.fail_after(2), pytest.raises(EngineError) as caught:
                 await model.complete("")
             assert isinstance(caught.value.__cause__, Panic)
+
+
+async def test_a_request_from_a_thread_that_crosses_the_closing_of_the_model_is_refused():
+    class Crossing(deque):
+        """An inbox into which a job falls just after it was emptied for the last time."""
+
+        def append(self, job):
+            closed.wait(5)
+            super().append(job)
+
+    closed = threading.Event()
+    errors = []
+
+    def read(gen):
+        try:
+            gen.result()
+        except ModelClosed as error:
+            errors.append(error)
+
+    async with hosted(EchoEngine()) as model:
+        model._pump._inbox = Crossing()
+        thread = threading.Thread(target=read, args=(model.complete("a"),), daemon=True)
+        thread.start()
+        await anyio.sleep(0.05)
+    closed.set()
+    await anyio.to_thread.run_sync(thread.join, 5)
+    assert len(errors) == 1

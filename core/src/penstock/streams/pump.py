@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -190,6 +191,8 @@ class TaskPump(Pump):
         else:
             self._inbox.append(job)
             self._callers.ring()
+            if self._reception.cancel_called:  # perhaps nobody looks into the inbox any more
+                self._refuse_waiting()
 
     async def aclose(self) -> None:
         if self._closing:
@@ -216,8 +219,12 @@ class TaskPump(Pump):
                 while self._inbox:
                     self._begin(self._inbox.popleft())
                 await bell.wait()
+        self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
         while self._inbox:
-            self._inbox.popleft().end(self._closed_error())
+            with suppress(IndexError):  # another thread took the last one
+                self._inbox.popleft().end(self._closed_error())
 
     def _begin(self, job: Job) -> None:
         scope = anyio.CancelScope()
