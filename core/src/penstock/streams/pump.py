@@ -181,6 +181,7 @@ class TaskPump(Pump):
         self._inbox: deque[Job] = deque()
         self._callers = Bells()
         self._reception = anyio.CancelScope()
+        self._shut = False
         tasks.start_soon(self._receive)
 
     def start(self, job: Job) -> None:
@@ -191,7 +192,7 @@ class TaskPump(Pump):
         else:
             self._inbox.append(job)
             self._callers.ring()
-            if self._reception.cancel_called:  # perhaps nobody looks into the inbox any more
+            if self._shut:  # perhaps nobody looks into the inbox any more
                 self._refuse_waiting()
 
     async def aclose(self) -> None:
@@ -219,6 +220,7 @@ class TaskPump(Pump):
                 while self._inbox:
                     self._begin(self._inbox.popleft())
                 await bell.wait()
+        self._shut = True
         self._refuse_waiting()
 
     def _refuse_waiting(self) -> None:
