@@ -11,6 +11,7 @@ from penstock import sync
 from penstock.backend import (
     Activity,
     Backend,
+    BatchingEngine,
     BlockingEngine,
     CancelFlag,
     Capabilities,
@@ -20,6 +21,7 @@ from penstock.backend import (
     ModelInfo,
     ModelSpec,
     ProgressSink,
+    Ticket,
 )
 from penstock.chat import Chat
 from penstock.errors import (
@@ -34,6 +36,7 @@ from penstock.errors import (
     ModelNotFound,
     PenstockError,
     PluginError,
+    QueueFull,
     StreamClosed,
     UnknownBackend,
     UnknownSource,
@@ -65,6 +68,7 @@ __all__ = [
     "Backend",
     "BackendBug",
     "BackendDeclaration",
+    "BatchingEngine",
     "BlockingEngine",
     "CancelFlag",
     "Capabilities",
@@ -95,6 +99,7 @@ __all__ = [
     "Prefill",
     "Progress",
     "ProgressSink",
+    "QueueFull",
     "Registry",
     "Request",
     "Sampling",
@@ -103,6 +108,7 @@ __all__ = [
     "Stage",
     "Stream",
     "StreamClosed",
+    "Ticket",
     "Timings",
     "Token",
     "UnknownBackend",

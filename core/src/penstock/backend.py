@@ -1,14 +1,15 @@
 """The seam: what a plugin author implements, and the words that describe an engine.
 
-A `Backend` loads; what it returns is an `Engine` (async) or a `BlockingEngine` (a plain generator,
-which Penstock runs on a thread of its own). Everything else is written once, above them.
+A `Backend` loads; what it returns is an `Engine` (async), a `BlockingEngine` (a plain generator,
+which Penstock runs on a thread of its own) or a `BatchingEngine` (which runs many generations at
+once by itself). Everything else is written once, above them.
 """
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -22,6 +23,7 @@ __all__ = [
     "Activity",
     "AnyEngine",
     "Backend",
+    "BatchingEngine",
     "BlockingEngine",
     "CancelFlag",
     "Capabilities",
@@ -32,6 +34,7 @@ __all__ = [
     "ModelSpec",
     "OptionValue",
     "ProgressSink",
+    "Ticket",
 ]
 
 OptionValue: TypeAlias = str | int | float | bool | None
@@ -189,7 +192,66 @@ class BlockingEngine(_Described):
         return
 
 
-AnyEngine: TypeAlias = Engine | BlockingEngine
+class Ticket(Protocol):
+    """A generation, as a `BatchingEngine` receives it. All but `left` belong to its own thread.
+
+    The order of calls is `request`, `admit`, `deliver` any number of times, `end`.
+    """
+
+    @property
+    def left(self) -> bool:
+        """Whether nobody wants it any more; from any thread."""
+
+    @property
+    def full(self) -> bool:
+        """Whether its reader is so far behind that the engine should leave it out for a while."""
+
+    def request(self) -> Request:
+        """Return what to generate. May take milliseconds, and raises what a template raises."""
+
+    def admit(self) -> bool:
+        """Note that work on it begins; return whether anybody still wants it."""
+
+    def deliver(self, event: EngineEvent) -> bool:
+        """Pass an event on, without waiting; return whether to go on with this generation."""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Say that the engine works for it no more, and why if it failed. Harmless twice."""
+
+    def on_leave(self, call: Callable[[], object]) -> None:
+        """Have `call` made when nobody wants it any more; from any thread, at once if so now."""
+
+    def when_room(self, call: Callable[[], object]) -> None:
+        """Have `call` made once when a `full` reader has caught up or left; from any thread."""
+
+
+class BatchingEngine(_Described):
+    """A loaded model that runs many generations in common steps, on a thread of its own.
+
+    It pushes: what it generates goes to the ticket's `deliver`, many generations a step.
+    """
+
+    @abstractmethod
+    def submit(self, ticket: Ticket) -> None:
+        """Take a generation, from any thread and without waiting, to be run in order of arrival.
+
+        Raises `QueueFull` where too many wait, and `ModelClosed`. All else that goes wrong is told
+        to `ticket.end`.
+        """
+
+    @abstractmethod
+    def activity(self) -> Activity:
+        """Return what the engine is doing; from any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every generation with `ModelClosed`, free everything, and wait until that is done.
+
+        Called once, from any thread.
+        """
+
+
+AnyEngine: TypeAlias = Engine | BlockingEngine | BatchingEngine
 
 
 @dataclass(frozen=True, slots=True)

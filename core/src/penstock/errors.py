@@ -11,6 +11,7 @@ PenstockError
 │   └── InvalidModel        it exists, and the engine cannot use it
 ├── ModelClosed             the model was closed, or never entered
 ├── StreamClosed            the stream was left, or is being read elsewhere
+├── QueueFull               too many requests wait already
 ├── Unsupported             the engine lacks an ability or an option
 ├── DeadlineExceeded        one of the five deadlines passed
 └── GenerationError         a generation ended before it was complete
@@ -41,6 +42,7 @@ __all__ = [
     "ModelNotFound",
     "PenstockError",
     "PluginError",
+    "QueueFull",
     "StreamClosed",
     "UnknownBackend",
     "UnknownSource",
@@ -96,6 +98,12 @@ class InvalidModel(LoadError):
 
 class ModelClosed(PenstockError):
     """The model is closed, or was never entered with `async with`."""
+
+
+class QueueFull(PenstockError):
+    """Too many requests wait for the engine already. Raised before any work."""
+
+    retryable = True
 
 
 class StreamClosed(PenstockError):

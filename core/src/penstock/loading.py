@@ -16,7 +16,7 @@ from penstock.errors import BackendBug, DeadlineExceeded, LoadError, PenstockErr
 from penstock.model import Model
 from penstock.registry import Registry
 from penstock.request import Deadlines, Policy, Sampling
-from penstock.streams.pump import pump_for
+from penstock.streams.pumps import pump_for
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

@@ -24,7 +24,7 @@ from penstock.errors import (
 )
 from penstock.events import Delta, Finish, Prefill, Token
 from penstock.request import Deadlines
-from penstock.streams import pump
+from penstock.streams import task_pump
 from penstock.streams.channel import Outcome
 from penstock.testing import EchoEngine, EchoThreadEngine, Fail, Pause, Stall, hosted
 
@@ -366,7 +366,7 @@ async def test_cleaning_up_at_a_yield_needs_no_shield():
 
 
 async def test_cleaning_up_for_ever_is_cut_short(monkeypatch):
-    monkeypatch.setattr(pump, "CLOSE_GRACE", 0.05)
+    monkeypatch.setattr(task_pump, "CLOSE_GRACE", 0.05)
     engine = CleaningBare(waits=False, seconds=60)
     async with hosted(engine) as model:
         gen = model.complete("")

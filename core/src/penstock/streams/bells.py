@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 import anyio
-from anyio.lowlevel import current_token
+from anyio.lowlevel import RunVar, current_token
 
-__all__ = ["Bell", "Bells", "LoopBell", "LoopDoor", "ThreadBell"]
+__all__ = ["Bell", "Bells", "CallBell", "LoopBell", "LoopDoor", "ThreadBell"]
 
 
 class _Asyncio(Protocol):
@@ -23,18 +23,16 @@ class _Trio(Protocol):
 
 
 class LoopDoor:
-    """A way into the event loop this was made in, from any thread, without waiting for it."""
+    """A way into the event loop this was made in, from any thread, without waiting for it.
 
-    __slots__ = ("_call", "_thread")
+    All doors of a loop share one threshold: however many calls come before the loop turns to them,
+    it is woken once.
+    """
+
+    __slots__ = ("_thread", "_threshold")
 
     def __init__(self) -> None:
-        native = current_token().native_token
-        if hasattr(native, "call_soon_threadsafe"):
-            self._call: Callable[[Callable[[], object]], object] = cast(
-                "_Asyncio", native
-            ).call_soon_threadsafe
-        else:
-            self._call = cast("_Trio", native).run_sync_soon
+        self._threshold = _threshold()
         self._thread = threading.get_ident()
 
     @property
@@ -45,15 +43,58 @@ class LoopDoor:
     def call(self, call: Callable[[], object]) -> None:
         """Run `call` on the loop's thread: at once from there, else soon.
 
-        Does nothing once the loop is closed: nobody is left to be told.
+        Does nothing once the loop is closed: nobody is left to be told. `call` must not raise.
         """
         if self.inside:
             call()
+        else:
+            self._threshold.leave(call)
+
+
+class _Threshold:
+    """What other threads left for a loop to call."""
+
+    __slots__ = ("_calls", "_knocked", "_schedule")
+
+    def __init__(self) -> None:
+        native = current_token().native_token
+        if hasattr(native, "call_soon_threadsafe"):
+            self._schedule: Callable[[Callable[[], object]], object] = cast(
+                "_Asyncio", native
+            ).call_soon_threadsafe
+        else:
+            self._schedule = cast("_Trio", native).run_sync_soon
+        self._calls: deque[Callable[[], object]] = deque()
+        self._knocked = False
+
+    def leave(self, call: Callable[[], object]) -> None:
+        self._calls.append(call)
+        if self._knocked:  # set back before the calls are taken: this one will be seen
             return
+        self._knocked = True
         try:
-            self._call(call)
+            self._schedule(self._take)
         except RuntimeError:  # closed; trio's RunFinishedError is one too
-            return
+            self._knocked = False
+            self._calls.clear()
+
+    def _take(self) -> None:
+        self._knocked = False
+        calls = self._calls
+        while calls:
+            calls.popleft()()
+
+
+_THRESHOLDS: RunVar[_Threshold] = RunVar("penstock threshold")
+
+
+def _threshold() -> _Threshold:
+    try:
+        return _THRESHOLDS.get()
+    except LookupError:
+        found = _Threshold()
+        _THRESHOLDS.set(found)
+        return found
 
 
 class Bell(ABC):
@@ -99,6 +140,18 @@ class ThreadBell(Bell):
     def wait(self, seconds: float | None = None) -> None:
         """Sleep until the bell rings, at most `seconds`."""
         self._event.wait(seconds)
+
+
+class CallBell(Bell):
+    """Calls a function that does not block, on the thread of whoever rings."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+
+    def ring(self) -> None:
+        self._call()
 
 
 class Bells:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.events import Delta
-from penstock.streams.bells import Bells, LoopBell, ThreadBell
+from penstock.streams.bells import Bells, CallBell, LoopBell, ThreadBell
 
 __all__ = ["Channel", "Outcome"]
 
@@ -98,6 +98,12 @@ class Channel:
             if self._is_crowded() and not urged():
                 bell.wait()
             self._writers.drop(bell)
+
+    def when_room(self, call: Callable[[], object]) -> None:
+        """Have `call` made once, from any thread, when the consumer has caught up or left."""
+        self._writers.hang(CallBell(call))
+        if not self._is_crowded():
+            self._writers.ring()
 
     def urge(self) -> None:
         """Have a waiting producer look again."""

@@ -20,27 +20,32 @@ class Job:
     """What to generate, where it goes, and whether anybody still wants it.
 
     `request` may be a function that makes it, and `renders` says so: it is called by the producer
-    just before the work starts, off the event loop, since a template may take a while.
+    off the event loop, since a template may take a while. This is the `Ticket` of batching engines.
     """
 
-    __slots__ = ("_request", "assembly", "cancel", "channel", "renders", "trace")
+    __slots__ = ("_ended", "_request", "assembly", "cancel", "channel", "renders", "trace")
 
     def __init__(
         self, request: Request | Callable[[], Request], sampling: Sampling, *, shaped: bool = False
     ) -> None:
         self._request = request
+        self._ended = False
         self.renders = callable(request)
         self.trace = Trace()
         self.assembly = Assembly(sampling, trace=self.trace, shaped=shaped)
         self.channel = Channel()
         self.cancel = CancelFlag()
 
-    def admit(self) -> Request | None:
-        """Note that the engine takes this up; None if nobody wants it any more."""
-        if self.channel.left:
-            return None
-        self.trace.admit(perf_counter())
+    def request(self) -> Request:
+        """Return what to generate. Raises what a template raises."""
         return self._request() if callable(self._request) else self._request
+
+    def admit(self) -> bool:
+        """Note that the engine takes this up; return whether anybody still wants it."""
+        if self.channel.left:
+            return False
+        self.trace.admit(perf_counter())
+        return True
 
     def deliver(self, event: EngineEvent) -> bool:
         """Pass one event on; return whether to go on."""
@@ -50,7 +55,10 @@ class Job:
         return self.assembly.finish is None and not self.channel.left
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say how it ended, and that the engine is free."""
+        """Say how it ended, and that the engine is free. Only the first call counts."""
+        if self._ended:
+            return
+        self._ended = True
         if not self.channel.left:  # after an error too: what was held back was generated
             delta = self.assembly.end()
             if delta is not None:
@@ -58,6 +66,24 @@ class Job:
         self.trace.finish(perf_counter())
         self.channel.finish(Outcome(None if error is None else _of_our_tree(error)))
         self.channel.rest()
+
+    @property
+    def left(self) -> bool:
+        """Whether nobody wants it any more."""
+        return self.channel.left
+
+    @property
+    def full(self) -> bool:
+        """Whether its reader is so far behind that the engine should pause."""
+        return self.channel.full
+
+    def on_leave(self, call: Callable[[], object]) -> None:
+        """Have `call` made, from any thread, when nobody wants it any more."""
+        self.channel.on_leave(call)
+
+    def when_room(self, call: Callable[[], object]) -> None:
+        """Have `call` made once, from any thread, when its reader has caught up or left."""
+        self.channel.when_room(call)
 
 
 def _of_our_tree(error: BaseException) -> BaseException:

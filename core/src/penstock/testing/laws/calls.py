@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from itertools import islice
 from typing import get_args
 
 import anyio
 
-from penstock.backend import BlockingEngine, CancelFlag
+from penstock.backend import BatchingEngine, BlockingEngine, CancelFlag
 from penstock.errors import ContextOverflow, PenstockError, Unsupported
 from penstock.events import Completion, EngineEvent, Finish, UsageSource
 from penstock.messages import as_segments
@@ -130,12 +132,47 @@ async def _events(subject: Subject, model: Model) -> list[EngineEvent]:
     if isinstance(engine, BlockingEngine):
         events = engine.generate(request, CancelFlag())
         return await anyio.to_thread.run_sync(lambda: list(islice(events, MANY)))
+    if isinstance(engine, BatchingEngine):
+        record = _Record(request)
+        engine.submit(record)
+        await anyio.to_thread.run_sync(record.over.wait)
+        return record.events
     found: list[EngineEvent] = []
     async for event in engine.generate(request):
         found.append(event)
         if len(found) == MANY:
             break
     return found
+
+
+class _Record:
+    """A ticket that keeps every event, and wants more even after the end."""
+
+    left = full = False
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.events: list[EngineEvent] = []
+        self.over = threading.Event()
+
+    def request(self) -> Request:
+        return self._request
+
+    def admit(self) -> bool:
+        return True
+
+    def deliver(self, event: EngineEvent) -> bool:
+        self.events.append(event)
+        return len(self.events) < MANY
+
+    def end(self, error: BaseException | None = None) -> None:  # noqa: ARG002  # events tell it
+        self.over.set()
+
+    def on_leave(self, call: Callable[[], object]) -> None:
+        """Nobody leaves."""
+
+    def when_room(self, call: Callable[[], object]) -> None:
+        """There is always room."""
 
 
 def _failing(subject: Subject, model: Model) -> Generation:
