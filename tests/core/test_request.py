@@ -27,6 +27,23 @@ from penstock.request import ENGINE_OPTIONS, CallOptions, Deadlines, Request, Sa
         ("max_tokens", 1),
         ("include_stop", False),
         ("ignore_eos", True),
+        ("typical_p", 1),
+        ("top_n_sigma", 0),
+        ("xtc_probability", 1.0),
+        ("xtc_threshold", 0),
+        ("dynatemp_range", 0.0),
+        ("dynatemp_exponent", 0),
+        ("mirostat", 2),
+        ("mirostat_tau", 0),
+        ("mirostat_eta", 5.5),
+        ("repeat_last_n", -1),
+        ("dry_multiplier", 0),
+        ("dry_base", 1),
+        ("dry_allowed_length", 0),
+        ("dry_penalty_last_n", -1),
+        ("dry_sequence_breakers", ()),
+        ("logit_bias", ()),
+        ("logprobs", 0),
     ],
 )
 def test_values_at_the_edge_of_a_range_are_in_it(name, value):
@@ -60,6 +77,34 @@ def test_values_at_the_edge_of_a_range_are_in_it(name, value):
         ("stop", [1]),
         ("include_stop", 1),
         ("ignore_eos", "yes"),
+        ("typical_p", 0),
+        ("top_n_sigma", -1),
+        ("xtc_probability", 1.1),
+        ("xtc_threshold", -0.1),
+        ("dynatemp_range", math.inf),
+        ("dynatemp_exponent", -1),
+        ("mirostat", 3),
+        ("mirostat", True),
+        ("mirostat_tau", -1),
+        ("mirostat_eta", "fast"),
+        ("repeat_last_n", -2),
+        ("repeat_last_n", 2**31),
+        ("dry_multiplier", -0.5),
+        ("dry_base", 0.9),
+        ("dry_allowed_length", -1),
+        ("dry_penalty_last_n", 1.0),
+        ("dry_sequence_breakers", ["\n", ""]),
+        ("logit_bias", {-1: 0.5}),
+        ("logit_bias", {"5": 0.5}),
+        ("logit_bias", {5: math.inf}),
+        ("logit_bias", {5: math.nan}),
+        ("logit_bias", {5: "much"}),
+        ("logit_bias", 5),
+        ("logit_bias", [5]),
+        ("logit_bias", [(5, 1.0, 2.0)]),
+        ("logit_bias", {5: 0.5, "a": 0.5}),
+        ("logprobs", -1),
+        ("logprobs", True),
     ],
 )
 def test_values_outside_a_range_are_refused_by_name(name, value):
@@ -70,6 +115,21 @@ def test_values_outside_a_range_are_refused_by_name(name, value):
 @pytest.mark.parametrize("stop", ["END", ["END"], ("END",)])
 def test_stop_strings_may_be_one_or_several(stop):
     assert Sampling(stop=stop).stop == ("END",)
+
+
+def test_biases_are_kept_so_that_nobody_changes_them():
+    given = {7: -math.inf, 3: 0.5}
+    kept = Sampling(logit_bias=given)
+    given[9] = 1.0
+    assert kept.logit_bias == ((3, 0.5), (7, -math.inf))
+    assert kept == Sampling(logit_bias=[(7, -math.inf), (3, 0.5)])
+    assert kept.over(Sampling(seed=1)).logit_bias == kept.logit_bias
+    assert hash(kept) == hash(Sampling(logit_bias=kept.logit_bias))
+
+
+@pytest.mark.parametrize("breakers", ["\n", ["\n"], ("\n",)])
+def test_breakers_may_be_one_or_several(breakers):
+    assert Sampling(dry_sequence_breakers=breakers).dry_sequence_breakers == ("\n",)
 
 
 def test_options_set_stand_over_those_of_the_base_and_leave_the_rest():

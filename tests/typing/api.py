@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import assert_type
 
@@ -18,8 +18,10 @@ from penstock import (
     Capabilities,
     Chat,
     Completion,
+    Constraint,
     Deadlines,
     Delta,
+    Embeddings,
     Engine,
     EngineEvent,
     Finding,
@@ -72,6 +74,7 @@ async def load_and_complete() -> None:
         assert_type(await model.complete("Hi", max_tokens=8), Completion)
         assert_type(await model.tokenize("Hi"), list[int])
         assert_type(await model.detokenize([1, 2]), bytes)
+        assert_type(await model.embed(["Hi"]), Embeddings)
         every = model.complete(
             [Segment("<s>", control=True), Segment("Hi")],
             temperature=0,
@@ -90,6 +93,15 @@ async def load_and_complete() -> None:
             unsupported="drop",
         )
         every.stop()
+
+
+async def constrained(model: Model) -> None:
+    await model.complete("Hi", schema={"type": "object", "required": ["a"]})
+    await model.complete("Hi", schema='{"type": "integer"}')
+    await model.complete("Hi", regex="[0-9]+")
+    await model.complete("Hi", choices=["yes", "no"])
+    done = await model.complete("Hi", grammar='start: "yes" | "no"')
+    assert_type(done.effective.constraint, Constraint | None)
 
 
 async def read(model: Model) -> None:
@@ -187,6 +199,7 @@ def threads() -> None:
         generation.wait_idle()
         assert_type(model.session("Be brief."), Chat)
         assert_type(model.tokenize("Hi"), list[int])
+        assert_type(model.embed(("Hi", "you")).vectors, tuple[Sequence[float], ...])
         model.chat([{"role": "user", "content": "Hi"}]).result()
 
 

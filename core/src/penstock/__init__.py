@@ -24,6 +24,7 @@ from penstock.backend import (
     Ticket,
 )
 from penstock.chat import Chat
+from penstock.constraint import Constraint
 from penstock.errors import (
     BackendBug,
     ContextOverflow,
@@ -46,8 +47,10 @@ from penstock.errors import (
 from penstock.events import (
     Completion,
     Delta,
+    Embeddings,
     EngineEvent,
     Finish,
+    Logprob,
     Prefill,
     Timings,
     Token,
@@ -74,10 +77,12 @@ __all__ = [
     "Capabilities",
     "Chat",
     "Completion",
+    "Constraint",
     "ContextOverflow",
     "DeadlineExceeded",
     "Deadlines",
     "Delta",
+    "Embeddings",
     "Engine",
     "EngineError",
     "EngineEvent",
@@ -88,6 +93,7 @@ __all__ = [
     "InvalidModel",
     "LoadError",
     "LoadProgress",
+    "Logprob",
     "Message",
     "Model",
     "ModelClosed",

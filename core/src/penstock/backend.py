@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from penstock.errors import Unsupported
-from penstock.events import EngineEvent
+from penstock.events import Embeddings, EngineEvent
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
 
@@ -37,7 +37,8 @@ __all__ = [
     "Ticket",
 ]
 
-OptionValue: TypeAlias = str | int | float | bool | None
+OptionValue: TypeAlias = str | int | float | bool | Sequence[str | float] | None
+"""What an option of a backend may be: a scalar, or several texts or numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,8 @@ class Capabilities:
     options    the names of `ENGINE_OPTIONS` it honours; the others are refused or dropped
     messages   it takes conversations as they are, and applies its own template
     tokenize   it can tokenize and detokenize
+    embed      it can give vectors for texts
+    state      it can save what it has evaluated, and take it up again
     shapes     it applies stop sequences, UTF-8 and `max_tokens` itself (with
                `penstock.streams.Assembly`), so that its deltas are passed on untouched
     parallel   how many generations it runs at once; None is without limit
@@ -83,6 +86,8 @@ class Capabilities:
     options: frozenset[str] = frozenset()
     messages: bool = False
     tokenize: bool = False
+    embed: bool = False
+    state: bool = False
     shapes: bool = False
     parallel: int | None = 1
 
@@ -152,6 +157,29 @@ class _Described(ABC):
         """Return the bytes that `ids` stand for. Raises `Unsupported` by default."""
         raise Unsupported(f"{self.info.name!r} cannot detokenize {ids!r}")
 
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return a vector for each text, waiting for it. Raises `Unsupported` by default.
+
+        Must be safe while generations run, and from any thread. A text that is too long is refused
+        with `ContextOverflow`, never cut off.
+        """
+        raise Unsupported(f"{self.info.name!r} cannot embed {len(texts)} texts")
+
+    def save_state(self, prompt: PromptLike, path: Path) -> int:
+        """Save what is evaluated of `prompt` and its answer; return how many tokens that is.
+
+        Raises `Unsupported` by default, and `UsageError` if nothing of it is evaluated.
+        """
+        raise Unsupported(f"{self.info.name!r} cannot save {as_segments(prompt)!r} to {path}")
+
+    def load_state(self, path: Path) -> int:
+        """Take up a saved state, so that prompts that begin with its text need not be evaluated.
+
+        Returns how many tokens it has. Raises `Unsupported` by default, and `LoadError` for a file
+        that is damaged or of another model.
+        """
+        raise Unsupported(f"{self.info.name!r} cannot take up the state in {path}")
+
     def activity(self) -> Activity | None:
         """Return what the engine is doing. None, the default: nothing beyond what it is asked for.
 
@@ -212,14 +240,24 @@ class Ticket(Protocol):
     def admit(self) -> bool:
         """Note that work on it begins; return whether anybody still wants it."""
 
-    def deliver(self, event: EngineEvent) -> bool:
-        """Pass an event on, without waiting; return whether to go on with this generation."""
+    def deliver(self, event: EngineEvent, *, quietly: bool = False) -> bool:
+        """Pass an event on, without waiting; return whether to go on with this generation.
+
+        To wake a reader takes time that the engine may lack: with `quietly`, a reader who sleeps is
+        left asleep until something is delivered without it, `wake`, `when_room` or `end`.
+        """
+
+    def wake(self) -> None:
+        """Wake a reader who sleeps though something was delivered."""
 
     def end(self, error: BaseException | None = None) -> None:
         """Say that the engine works for it no more, and why if it failed. Harmless twice."""
 
     def on_leave(self, call: Callable[[], object]) -> None:
-        """Have `call` made when nobody wants it any more; from any thread, at once if so now."""
+        """Have `call` made when nobody wants it any more; from any thread, at once if so now.
+
+        It may be made twice where the two cross.
+        """
 
     def when_room(self, call: Callable[[], object]) -> None:
         """Have `call` made once when a `full` reader has caught up or left; from any thread."""

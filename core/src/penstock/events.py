@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -10,9 +11,11 @@ from penstock.request import Sampling
 __all__ = [
     "Completion",
     "Delta",
+    "Embeddings",
     "EngineEvent",
     "Finish",
     "FinishReason",
+    "Logprob",
     "Prefill",
     "Timings",
     "Token",
@@ -34,29 +37,52 @@ FinishReason: TypeAlias = Literal[
 UsageSource: TypeAlias = Literal["engine", "reported", "counted", "estimated"]
 
 
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """How likely a token was to the model, before any option of `Sampling` had an effect.
+
+    id       of the token
+    data     the bytes it stands for, which may be half a character
+    logprob  the natural logarithm of its probability, 0 or less
+    top      the likeliest tokens of its place, as many as were asked for, the likeliest first;
+             the token itself may be among them, and theirs is empty
+    """
+
+    id: int
+    data: bytes
+    logprob: float
+    top: tuple[Logprob, ...] = ()
+
+
 @dataclass(slots=True)
 class Delta:
     """A piece of the answer, as users receive it.
 
-    text    whole characters; empty only if an engine reports tokens without text
-    tokens  how many tokens this piece accounts for
-    ids     their ids, where the engine has ids
-    at      when the engine made the last of them, in seconds of `time.perf_counter`
+    text      whole characters; empty only if an engine reports tokens without text
+    tokens    how many tokens this piece accounts for
+    ids       their ids, where the engine has ids
+    at        when the engine made the last of them, in seconds of `time.perf_counter`
+    logprobs  how likely each of them was, where that was asked for
     """
 
     text: str
     tokens: int = 1
     ids: tuple[int, ...] = ()
     at: float = 0.0
+    logprobs: tuple[Logprob, ...] = ()
 
 
 @dataclass(slots=True)
 class Token:
-    """A generated token: its id, and the bytes it stands for, which may be half a character."""
+    """A generated token: its id, and the bytes it stands for, which may be half a character.
+
+    `logprob` is kept only where the request asks for it.
+    """
 
     id: int
     data: bytes
     at: float = 0.0
+    logprob: Logprob | None = None
 
 
 @dataclass(slots=True)
@@ -131,7 +157,8 @@ class Completion:
     """A finished generation.
 
     `text` is exactly the deltas delivered, joined. `effective` holds the options really used,
-    the seed among them. `warnings` names each option that was dropped.
+    the seed among them. `warnings` names each option that was dropped. `logprobs` are those of the
+    deltas delivered.
     """
 
     text: str
@@ -141,3 +168,16 @@ class Completion:
     effective: Sampling = field(default_factory=Sampling)
     stop_sequence: str | None = None
     warnings: tuple[str, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """A vector for each text, in their order, all with as many numbers.
+
+    Where the engine can, they are of length 1, so that the product of two is the cosine of their
+    angle. `numpy.array(embeddings.vectors)` makes a matrix of them.
+    """
+
+    vectors: tuple[Sequence[float], ...]
+    usage: Usage

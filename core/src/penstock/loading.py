@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from penstock.backend import AnyEngine, BlockingEngine, Engine, LoadProgress, ModelSpec, OptionValue
+from penstock.backend import AnyEngine, LoadProgress, ModelSpec, OptionValue
 from penstock.errors import BackendBug, DeadlineExceeded, LoadError, PenstockError, UsageError
 from penstock.model import Model
 from penstock.registry import Registry
@@ -157,7 +157,7 @@ class _Loader:
                 f"backend {name!r} could not load {spec.source!r}: {error!r}",
                 hint="`penstock doctor` looks at the backends",
             ) from error
-        if not isinstance(engine, Engine | BlockingEngine):
+        if not isinstance(engine, AnyEngine):
             raise BackendBug(f"backend {name!r} loaded {engine!r}", hint="load() returns an engine")
         if not engine.info.backend:
             engine.info = replace(engine.info, backend=name)

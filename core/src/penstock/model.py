@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from penstock.backend import AnyEngine, ModelInfo
 from penstock.errors import ModelClosed, Unsupported, UsageError
-from penstock.events import Completion
+from penstock.events import Completion, Embeddings
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
 from penstock.request import (
     ENGINE_OPTIONS,
@@ -129,6 +130,37 @@ class Model:
         self._refuse_closed()
         return await anyio.to_thread.run_sync(self.engine.detokenize, ids)
 
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return a vector for each text; texts are alike where their vectors are near.
+
+        May run beside generations. Raises `Unsupported` where the engine cannot, `ContextOverflow`
+        for a text that is too long, and `UsageError` for anything but a sequence of strings.
+        """
+        self._refuse_closed()
+        wanted = _texts(texts)
+        return await anyio.to_thread.run_sync(self.engine.embed, wanted)
+
+    async def save_state(
+        self, path: str | Path, conversation: PromptLike | Iterable[MessageLike]
+    ) -> int:
+        """Save what the engine has evaluated of a prompt or of messages, and of the answer.
+
+        Returns how many tokens that is. A program that calls `load_state` later need not evaluate
+        them again. It is a shortcut, never needed: the text says it all. Raises `Unsupported` where
+        the engine cannot, and `UsageError` if it holds nothing of this conversation (any more).
+        """
+        self._refuse_closed()
+        prompt = await anyio.to_thread.run_sync(self._prompt, conversation)
+        return await anyio.to_thread.run_sync(self.engine.save_state, prompt, Path(path))
+
+    async def load_state(self, path: str | Path) -> int:
+        """Take up what `save_state` saved, with the same model; return how many tokens it has.
+
+        Raises `Unsupported`, and `LoadError` for a file that is damaged or of another model.
+        """
+        self._refuse_closed()
+        return await anyio.to_thread.run_sync(self.engine.load_state, Path(path))
+
     async def aclose(self) -> None:
         """End all generations and free the engine. Done by `async with`; harmless twice."""
         if not self._closed:
@@ -161,6 +193,17 @@ class Model:
             warnings=dropped,
         )
         return Generation(job, plan, on_end)
+
+    def _prompt(self, conversation: PromptLike | Iterable[MessageLike]) -> PromptLike:
+        if isinstance(conversation, str):
+            return conversation
+        parts = tuple(conversation)
+        segments = tuple(part for part in parts if isinstance(part, Segment))
+        if len(segments) == len(parts):
+            return segments
+        messages = tuple(part for part in parts if not isinstance(part, Segment))
+        ready = self._conversation(messages).ready(self._sampling)
+        return (ready() if callable(ready) else ready).prompt
 
     def _conversation(self, messages: Iterable[MessageLike]) -> _ChatRequest:
         if not self.info.capabilities.messages and not self.info.chat_template:
@@ -231,6 +274,16 @@ class _ChatRequest:
 
     def estimate(self) -> int:
         return _estimate(self._request.text)
+
+
+def _texts(texts: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(texts, str):
+        raise UsageError(f"embed({texts!r})", hint="Give a list of texts, if only of one")
+    wanted = tuple(texts)
+    for text in wanted:
+        if not isinstance(text, str):
+            raise UsageError(f"embed() got {text!r} for a text", hint="Give a list of strings")
+    return wanted
 
 
 def _estimate(text: str) -> int:

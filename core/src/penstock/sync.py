@@ -6,8 +6,9 @@ objects: generations are read with `for`, and `gen.result()` stands for `await g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from penstock import loading
 from penstock import model as asynchronous
 from penstock.backend import LoadProgress, ModelInfo, OptionValue
 from penstock.chat import Chat
+from penstock.events import Embeddings
 from penstock.messages import MessageLike, PromptLike
 from penstock.registry import Registry
 from penstock.request import CallOptions, Deadlines, Policy, Sampling
@@ -123,3 +125,15 @@ class Model:
     def detokenize(self, ids: list[int]) -> bytes:
         """Return the bytes that `ids` stand for."""
         return self._portal.call(self._inner.detokenize, ids)
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return a vector for each text."""
+        return self._portal.call(self._inner.embed, texts)
+
+    def save_state(self, path: str | Path, conversation: PromptLike | Iterable[MessageLike]) -> int:
+        """Save what the engine has evaluated of a prompt or of messages."""
+        return self._portal.call(self._inner.save_state, path, conversation)
+
+    def load_state(self, path: str | Path) -> int:
+        """Take up what `save_state` saved."""
+        return self._portal.call(self._inner.load_state, path)

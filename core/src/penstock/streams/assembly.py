@@ -6,13 +6,22 @@ from collections.abc import Callable
 from time import perf_counter
 
 from penstock.errors import BackendBug
-from penstock.events import Delta, EngineEvent, Finish, FinishReason, Prefill, Token, Usage
+from penstock.events import (
+    Delta,
+    EngineEvent,
+    Finish,
+    FinishReason,
+    Logprob,
+    Prefill,
+    Token,
+    Usage,
+)
 from penstock.request import Sampling
 from penstock.streams.decoding import CharacterDecoder
 from penstock.streams.stopping import StopMatcher
 from penstock.streams.timing import Trace
 
-__all__ = ["Assembly"]
+__all__ = ["Assembly", "assembly_of"]
 
 
 class Assembly:
@@ -152,3 +161,38 @@ class Assembly:
         if self.finish is None or reason == "stop_sequence":
             usage = None if self.finish is None else self.finish.usage
             self.finish = Finish(reason, usage, stop_sequence)
+
+
+class _ScoredAssembly(Assembly):
+    """An assembly that hands log probabilities on, apart so that other generations pay nothing."""
+
+    __slots__ = ("_held_logprobs",)
+
+    def __init__(self, sampling: Sampling, *, trace: Trace, shaped: bool = False) -> None:
+        super().__init__(sampling, trace=trace, shaped=shaped)
+        self._held_logprobs: tuple[Logprob, ...] = ()
+
+    def feed(self, event: EngineEvent) -> Delta | None:
+        if self.finish is None:
+            self._held_logprobs += _logprobs_of(event)
+        delta = super().feed(event)
+        if delta is event:  # passed on untouched, with its own
+            self._held_logprobs = ()
+        return delta
+
+    def _emit(self, text: str, at: float) -> Delta:
+        delta = super()._emit(text, at)
+        delta.logprobs, self._held_logprobs = self._held_logprobs, ()
+        return delta
+
+
+def _logprobs_of(event: EngineEvent) -> tuple[Logprob, ...]:
+    if isinstance(event, Token):
+        return () if event.logprob is None else (event.logprob,)
+    return event.logprobs if isinstance(event, Delta) else ()
+
+
+def assembly_of(sampling: Sampling, *, trace: Trace, shaped: bool = False) -> Assembly:
+    """Return an assembly for these options."""
+    kind = Assembly if sampling.logprobs is None else _ScoredAssembly
+    return kind(sampling, trace=trace, shaped=shaped)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from penstock.errors import DeadlineExceeded, PenstockError, UsageError
-from penstock.events import Completion, Delta, FinishReason
+from penstock.events import Completion, Delta, FinishReason, Logprob
 from penstock.request import Deadlines, Sampling
 from penstock.streams.deadlines import Patience
 from penstock.streams.deltas import DeltaStream
@@ -67,6 +67,9 @@ class Generation(DeltaStream):
         self._on_end = on_end
         self._patience = Patience(plan.deadlines, job.trace)
         self._parts: list[str] = []
+        self._logprobs: list[Logprob] = []
+        # Whether there is more to do for a delta than to keep its text.
+        self._attends = self._patience.watches or plan.effective.logprobs is not None
         self._started = False
         self._over = False
         self._completion: Completion | None = None
@@ -127,8 +130,8 @@ class Generation(DeltaStream):
         delta = self._channel.pop()
         if delta is None:
             return self._poll_empty()
-        if self._patience.watches:
-            self._watch(total_only=True)
+        if self._attends:
+            self._attend(delta)
         self._parts.append(delta.text)
         return delta
 
@@ -267,6 +270,11 @@ class Generation(DeltaStream):
             raise self._error
         return END
 
+    def _attend(self, delta: Delta) -> None:
+        if self._patience.watches:
+            self._watch(total_only=True)
+        self._logprobs.extend(delta.logprobs)
+
     def _watch(self, *, total_only: bool = False) -> None:
         try:
             self._patience.check(perf_counter(), total_only=total_only)
@@ -296,6 +304,7 @@ class Generation(DeltaStream):
             effective=plan.effective,
             stop_sequence=finish.stop_sequence if finish and reason == "stop_sequence" else None,
             warnings=plan.warnings,
+            logprobs=tuple(self._logprobs),
         )
         if self._on_end is not None:
             on_end, self._on_end = self._on_end, None

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Generic, TypeVar
 
 from penstock.errors import UsageError
-from penstock.events import Delta
+from penstock.events import Delta, Logprob
 from penstock.streams.stopping import StopMatcher
 from penstock.streams.stream import Stage
 
@@ -168,6 +168,7 @@ class Buffered(Stage[Delta, Delta]):
         self._tokens, self._chars, self._seconds = tokens, chars, seconds
         self._texts: list[str] = []
         self._ids: list[int] = []
+        self._logprobs: list[Logprob] = []
         self._count = self._length = 0
         self._at = 0.0
         self._since: float | None = None
@@ -177,6 +178,8 @@ class Buffered(Stage[Delta, Delta]):
             self._since = perf_counter()
         self._texts.append(item.text)
         self._ids.extend(item.ids)
+        if item.logprobs:
+            self._logprobs.extend(item.logprobs)
         self._count += item.tokens
         self._length += len(item.text)
         self._at = item.at
@@ -185,8 +188,10 @@ class Buffered(Stage[Delta, Delta]):
     def flush(self) -> Iterable[Delta]:
         if self._since is None:
             return ()
-        gathered = Delta("".join(self._texts), self._count, tuple(self._ids), self._at)
-        self._texts, self._ids = [], []
+        gathered = Delta(
+            "".join(self._texts), self._count, tuple(self._ids), self._at, tuple(self._logprobs)
+        )
+        self._texts, self._ids, self._logprobs = [], [], []
         self._count = self._length = 0
         self._since = None
         return (gathered,)
@@ -256,4 +261,10 @@ class Progressing(Stage[Delta, Delta]):
 
 def joined(first: Delta, second: Delta, text: str) -> Delta:
     """Return a delta with the tokens of both, the text of the first, and `text`."""
-    return Delta(first.text + text, first.tokens + second.tokens, first.ids + second.ids, second.at)
+    return Delta(
+        first.text + text,
+        first.tokens + second.tokens,
+        first.ids + second.ids,
+        second.at,
+        first.logprobs + second.logprobs,
+    )

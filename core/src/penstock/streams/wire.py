@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.events import Completion, Delta
+from penstock.events import Completion, Delta, Logprob
+from penstock.request import Sampling
 from penstock.streams.stream import Stage
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ class _Wire(Stage[Delta, str]):
         self._generation = generation
 
     def feed(self, item: Delta) -> Iterable[str]:
-        return (self._line(None, {"text": item.text, "tokens": item.tokens}),)
+        record: dict[str, Any] = {"text": item.text, "tokens": item.tokens}
+        if item.logprobs:
+            record["logprobs"] = [_logprob_record(logprob) for logprob in item.logprobs]
+        return (self._line(None, record),)
 
     def absorb(self, error: Exception) -> Iterable[str]:
         record = {"type": type(error).__name__, "message": str(error)}
@@ -65,12 +70,42 @@ def _json(record: Mapping[str, Any]) -> str:
 
 
 def completion_record(completion: Completion, *, text: bool = False) -> dict[str, Any]:
-    """Return a completion as plain data for JSON; what is not known is left out."""
-    record = asdict(completion)
-    record["effective"] = completion.effective.chosen()
+    """Return a completion as plain data for JSON; what is not known is left out.
+
+    JSON has no infinity: the bias of a token that is banned is null, and so is the log probability
+    of one that is impossible. The bytes of a token are numbers, beside its text.
+    """
+    record = asdict(replace(completion, effective=Sampling(), logprobs=()))
+    record["effective"] = _options_record(completion.effective)
+    record["logprobs"] = [_logprob_record(logprob) for logprob in completion.logprobs] or None
     if not text:
         del record["text"]
     return {name: _plain(value) for name, value in record.items() if value is not None}
+
+
+def _options_record(sampling: Sampling) -> dict[str, Any]:
+    record: dict[str, Any] = {**sampling.chosen()}
+    if sampling.logit_bias is not None:
+        record["logit_bias"] = {
+            str(token): _finite(bias) for token, bias in dict(sampling.logit_bias).items()
+        }
+    return record
+
+
+def _logprob_record(logprob: Logprob) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "id": logprob.id,
+        "text": logprob.data.decode("utf-8", "replace"),
+        "bytes": list(logprob.data),
+        "logprob": _finite(logprob.logprob),
+    }
+    if logprob.top:
+        record["top"] = [_logprob_record(alternative) for alternative in logprob.top]
+    return record
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _plain(value: object) -> object:
