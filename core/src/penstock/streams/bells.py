@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -54,16 +55,11 @@ class LoopDoor:
 class _Threshold:
     """What other threads left for a loop to call."""
 
-    __slots__ = ("_calls", "_knocked", "_schedule")
+    __slots__ = ("_calls", "_knocked", "_loop")
 
     def __init__(self) -> None:
-        native = current_token().native_token
-        if hasattr(native, "call_soon_threadsafe"):
-            self._schedule: Callable[[Callable[[], object]], object] = cast(
-                "_Asyncio", native
-            ).call_soon_threadsafe
-        else:
-            self._schedule = cast("_Trio", native).run_sync_soon
+        # Weak: this is a variable of the loop, and would otherwise keep it for ever.
+        self._loop = weakref.ref(cast("_Asyncio | _Trio", current_token().native_token))
         self._calls: deque[Callable[[], object]] = deque()
         self._knocked = False
 
@@ -72,11 +68,23 @@ class _Threshold:
         if self._knocked:  # set back before the calls are taken: this one will be seen
             return
         self._knocked = True
-        try:
-            self._schedule(self._take)
-        except RuntimeError:  # closed; trio's RunFinishedError is one too
+        if not self._knock():
             self._knocked = False
             self._calls.clear()
+
+    def _knock(self) -> bool:
+        """Ask the loop to take the calls; False if it is closed."""
+        loop = self._loop()
+        if loop is None:
+            return False
+        try:
+            if hasattr(loop, "call_soon_threadsafe"):
+                loop.call_soon_threadsafe(self._take)
+            else:
+                loop.run_sync_soon(self._take)
+        except RuntimeError:  # closed; trio's RunFinishedError is one too
+            return False
+        return True
 
     def _take(self) -> None:
         self._knocked = False
@@ -178,8 +186,12 @@ class Bells:
             return
 
     def ring(self) -> None:
-        """Wake all sleepers. Safe from any thread."""
-        while self._hung:
+        """Wake all who sleep now. Safe from any thread.
+
+        Who wakes may hang up a new bell at once: that one is for the next time. Rung as well, it
+        would wake its sleeper for nothing, who would hang up another, and so on.
+        """
+        for _ in range(len(self._hung)):
             try:
                 bell = self._hung.popleft()
             except IndexError:  # another thread took the last one

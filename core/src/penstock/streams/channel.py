@@ -52,10 +52,11 @@ class Channel:
 
     # the producer's side
 
-    def put(self, delta: Delta) -> None:
-        """Hand a delta over."""
+    def put(self, delta: Delta, *, quietly: bool = False) -> None:
+        """Hand a delta over; `quietly` leaves a reader asleep until the next one, or `nudge`."""
         self._items.append(delta)
-        self._readers.ring()
+        if not quietly:
+            self._readers.ring()
 
     @property
     def full(self) -> bool:

@@ -9,7 +9,7 @@ from penstock.backend import CancelFlag
 from penstock.errors import EngineError, PenstockError
 from penstock.events import EngineEvent
 from penstock.request import Request, Sampling
-from penstock.streams.assembly import Assembly
+from penstock.streams.assembly import assembly_of
 from penstock.streams.channel import Channel, Outcome
 from penstock.streams.timing import Trace
 
@@ -20,19 +20,30 @@ class Job:
     """What to generate, where it goes, and whether anybody still wants it.
 
     `request` may be a function that makes it, and `renders` says so: it is called by the producer
-    off the event loop, since a template may take a while. This is the `Ticket` of batching engines.
+    off the event loop, since a template may take a while. `on_end` is told, on the thread that ends
+    it. This is the `Ticket` of batching engines.
     """
 
-    __slots__ = ("_ended", "_request", "assembly", "cancel", "channel", "renders", "trace")
+    __slots__ = (
+        "_ended",
+        "_request",
+        "assembly",
+        "cancel",
+        "channel",
+        "on_end",
+        "renders",
+        "trace",
+    )
 
     def __init__(
         self, request: Request | Callable[[], Request], sampling: Sampling, *, shaped: bool = False
     ) -> None:
         self._request = request
         self._ended = False
+        self.on_end: Callable[[Job], object] | None = None
         self.renders = callable(request)
         self.trace = Trace()
-        self.assembly = Assembly(sampling, trace=self.trace, shaped=shaped)
+        self.assembly = assembly_of(sampling, trace=self.trace, shaped=shaped)
         self.channel = Channel()
         self.cancel = CancelFlag()
 
@@ -47,12 +58,18 @@ class Job:
         self.trace.admit(perf_counter())
         return True
 
-    def deliver(self, event: EngineEvent) -> bool:
-        """Pass one event on; return whether to go on."""
+    def deliver(self, event: EngineEvent, *, quietly: bool = False) -> bool:
+        """Pass one event on; return whether to go on. After the end, nothing counts."""
+        if self._ended:
+            return False
         delta = self.assembly.feed(event)
         if delta is not None:
-            self.channel.put(delta)
+            self.channel.put(delta, quietly=quietly)
         return self.assembly.finish is None and not self.channel.left
+
+    def wake(self) -> None:
+        """Wake a reader who sleeps though something was delivered."""
+        self.channel.nudge()
 
     def end(self, error: BaseException | None = None) -> None:
         """Say how it ended, and that the engine is free. Only the first call counts."""
@@ -66,6 +83,8 @@ class Job:
         self.trace.finish(perf_counter())
         self.channel.finish(Outcome(None if error is None else _of_our_tree(error)))
         self.channel.rest()
+        if self.on_end is not None:
+            self.on_end(self)
 
     @property
     def left(self) -> bool:
@@ -83,6 +102,7 @@ class Job:
 
     def when_room(self, call: Callable[[], object]) -> None:
         """Have `call` made once, from any thread, when its reader has caught up or left."""
+        self.wake()  # who sleeps beside what was delivered quietly would never catch up
         self.channel.when_room(call)
 
 

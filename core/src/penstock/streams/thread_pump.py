@@ -100,6 +100,7 @@ class ThreadPump(Pump):
         error = _error_of(partial(self._generate, job))
         if self._closing and not job.channel.left and job.assembly.finish is None:
             error = closed_error(self._engine.info.name)
+        self._current = None  # who hears of the end may ask at once what runs
         job.end(error)
 
     def _generate(self, job: Job) -> None:
