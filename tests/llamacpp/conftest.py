@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
-from penstock.backend import CancelFlag, ModelSpec
-from penstock.events import Finish, Prefill, Token
+from penstock.backend import ModelSpec, OptionValue
 from penstock.messages import Segment
 from penstock.request import Request, Sampling
+from penstock.testing import Record
 from penstock_llamacpp.backend import LlamaCpp
+from penstock_llamacpp.context import Context
+from penstock_llamacpp.devices import Choice
 from penstock_llamacpp.engine import LlamaCppEngine
+from penstock_llamacpp.library import load_library
+from penstock_llamacpp.options import LoadOptions
 from penstock_llamacpp.probe import write_model
+from penstock_llamacpp.weights import Weights
 
 POCKET = Path(__file__).parents[2] / "plugins/pocket/src/penstock_pocket/pocket.gguf"
-
-
-@dataclass
-class Answer:
-    """Everything one generation yielded."""
-
-    prefills: list[Prefill] = field(default_factory=list)
-    tokens: list[Token] = field(default_factory=list)
-    finish: Finish | None = None
-
-    @property
-    def ids(self) -> list[int]:
-        return [token.id for token in self.tokens]
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(token.data for token in self.tokens)
 
 
 def request(prompt: str | tuple[Segment, ...], **options: object) -> Request:
@@ -42,22 +29,21 @@ def request(prompt: str | tuple[Segment, ...], **options: object) -> Request:
     return Request(prompt=segments, sampling=Sampling(**options))
 
 
-def ask(engine: LlamaCppEngine, prompt: str | tuple[Segment, ...], **options: object) -> Answer:
-    answer = Answer()
-    for event in engine.generate(request(prompt, **options), CancelFlag()):
-        match event:
-            case Prefill():
-                answer.prefills.append(event)
-            case Token():
-                answer.tokens.append(event)
-            case Finish():
-                answer.finish = event
-    return answer
+def submit(engine: LlamaCppEngine, prompt: str | tuple[Segment, ...], **options: object) -> Record:
+    record = Record(request(prompt, **options))
+    engine.submit(record)
+    return record
 
 
-def load(path: Path, **options: object) -> LlamaCppEngine:
+def ask(engine: LlamaCppEngine, prompt: str | tuple[Segment, ...], **options: object) -> Record:
+    record = submit(engine, prompt, **options)
+    record.wait()
+    return record
+
+
+def load(path: Path, *, context: type[Context] = Context, **options: object) -> LlamaCppEngine:
     spec = ModelSpec(source=str(path), path=path, options=options)
-    return anyio.run(partial(LlamaCpp().load, spec, lambda _progress: None))
+    return anyio.run(partial(LlamaCpp(context).load, spec, lambda _progress: None))
 
 
 Load = Callable[..., LlamaCppEngine]
@@ -105,10 +91,62 @@ def fresh(tiny: Path) -> Iterator[Load]:
         engine.close()
 
 
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Weights]]:
+    """`opened(path, **options)` loads weights alone, on the CPU; closed when the test ends."""
+    found: list[Weights] = []
+
+    def open_weights(path: Path, **options: OptionValue) -> Weights:
+        library, read = load_library(), LoadOptions.parse(options)
+        weights = Weights(library, path, read, choice=Choice(), keep_going=lambda _share: True)
+        found.append(weights)
+        return weights
+
+    yield open_weights
+    for weights in found:
+        weights.close()
+
+
 @pytest.fixture(name="ask", scope="session")
-def _ask() -> Callable[..., Answer]:
+def _ask() -> Callable[..., Record]:
     """`ask(engine, prompt, **options)` runs one generation to its end."""
     return ask
+
+
+def certain(record: Record, margin: float) -> list[int]:
+    """Return the ids up to the first whose choice was closer than `margin`, in natural logarithms.
+
+    Rows that are evaluated in another company come out a little differently (other kernels, other
+    order of sums), which changes a choice only where two tokens are nearly as likely.
+    """
+    ids: list[int] = []
+    for token in record.tokens:
+        assert token.logprob is not None
+        own = token.logprob.logprob
+        # A token that is banned may be likelier: it was not to be chosen.
+        others = [other.logprob for other in token.logprob.top if other.id != token.id]
+        if any(abs(own - other) < margin for other in others):
+            break
+        ids.append(token.id)
+    return ids
+
+
+@pytest.fixture(name="certain", scope="session")
+def _certain() -> Callable[[Record, float], list[int]]:
+    """`certain(record, margin)` cuts its ids where the choice was nearly a tie."""
+    return certain
+
+
+@pytest.fixture(name="submit", scope="session")
+def _submit() -> Callable[..., Record]:
+    """`submit(engine, prompt, **options)` starts one generation."""
+    return submit
+
+
+@pytest.fixture(name="load_engine", scope="session")
+def _load_engine() -> Load:
+    """`load_engine(path, **options)` loads a model; whoever calls it closes it."""
+    return load
 
 
 @pytest.fixture(name="request_for", scope="session")

@@ -14,70 +14,67 @@ from pathlib import Path
 
 import anyio
 import pytest
-from penstock.backend import CancelFlag, ModelSpec
+from penstock.backend import ModelSpec
 from penstock.errors import EngineError, ModelClosed
 from penstock_llamacpp.backend import LlamaCpp
 from penstock_llamacpp.weights import Weights
 
 EXITING = """
-import anyio, sys, threading, time
+import anyio, sys
 from pathlib import Path
-from penstock.backend import CancelFlag, ModelSpec
-from penstock.errors import ModelClosed
+from penstock.backend import ModelSpec
 from penstock.messages import Segment
 from penstock.request import Request, Sampling
+from penstock.testing import Record
 from penstock_llamacpp.backend import LlamaCpp
 
 path = Path(sys.argv[1])
 spec = ModelSpec(source="x", path=path)
 engine = anyio.run(LlamaCpp().load, spec, lambda progress: None)
-begun = threading.Event()
-
-def generate():
-    request = Request(prompt=(Segment("a"),), sampling=Sampling(temperature=0, ignore_eos=True))
-    try:
-        while True:
-            for _ in engine.generate(request, CancelFlag()):
-                begun.set()
-    except ModelClosed:
-        pass
-
-threading.Thread(target=generate, daemon=True).start()
-begun.wait()
+sampling = Sampling(temperature=0, ignore_eos=True)
+records = [Record(Request(prompt=(Segment("a"),), sampling=sampling)) for _ in range(6)]
+for record in records:
+    engine.submit(record)
+while not records[0].tokens:
+    pass
 """
 
 
 @pytest.mark.parametrize("attempt", range(4))
 def test_a_program_may_end_while_a_thread_generates(tiny: Path, attempt: int) -> None:
     command = [sys.executable, "-c", EXITING, str(tiny)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_closing_waits_for_the_step_at_hand_of_another_thread(fresh, request_for) -> None:
+def test_closing_stops_the_step_at_hand(fresh, submit) -> None:
     for _ in range(10):
-        engine, begun, ended = fresh(), threading.Event(), []
-
-        def generate(engine=engine, begun=begun, ended=ended) -> None:
-            options = {"temperature": 0, "ignore_eos": True}
-            try:
-                for _ in engine.generate(request_for("a " * 700, **options), CancelFlag()):
-                    begun.set()
-            except ModelClosed as error:
-                ended.append(error)
-
-        thread = threading.Thread(target=generate)
-        thread.start()
-        begun.wait()
+        engine = fresh()
+        record = submit(engine, "a " * 700, temperature=0, ignore_eos=True)
+        while not record.prefills:
+            time.sleep(0.0001)
         engine.close()
-        thread.join()
-        assert ended
+        with pytest.raises(ModelClosed):
+            record.wait(0)
+
+
+def test_closing_from_many_threads_is_closing_once(fresh, submit) -> None:
+    engine = fresh()
+    records = [submit(engine, "a", temperature=0, ignore_eos=True) for _ in range(8)]
+    threads = [threading.Thread(target=engine.close) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert all(record.endings == 1 for record in records)
 
 
 def test_a_model_that_is_dropped_is_freed(tiny: Path) -> None:
     spec = ModelSpec(source=str(tiny), path=tiny)
     engine = anyio.run(LlamaCpp().load, spec, lambda _progress: None)
     weights, gone = engine._weights, weakref.ref(engine)
+    threads = threading.active_count()
     del engine
     gc.collect()
     # The thread that loaded it may be the last to let go of it, and frees it then.
@@ -86,6 +83,7 @@ def test_a_model_that_is_dropped_is_freed(tiny: Path) -> None:
         time.sleep(0.005)
     assert gone() is None
     assert is_closed(weights)
+    assert threading.active_count() == threads - 2
 
 
 def is_closed(weights: Weights) -> bool:

@@ -118,6 +118,11 @@ def test_a_part_under_another_name_is_refused(written) -> None:
         header.check(written(_split(0, 2), "renamed.gguf"))
 
 
+def test_a_name_that_counts_otherwise_is_refused(written) -> None:
+    with pytest.raises(InvalidModel, match="another name"):
+        header.check(written(_split(0, 2), "m-00001-of-00003.gguf"))
+
+
 def test_a_damaged_part_of_a_split_set_is_refused(written) -> None:
     first = written(_split(0, 2), "m-00001-of-00002.gguf")
     written(b"", "m-00002-of-00002.gguf")

@@ -60,3 +60,21 @@ def test_nothing_raises(log: NativeLog, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(logging.Logger, "log", fail)
     log(ERROR, b"\xff\xfe\n")
     log(77, None)
+
+
+def test_lines_are_heard_while_it_is_asked_for_and_on_this_thread_only() -> None:
+    log = NativeLog(logging.getLogger("penstock.test.heard"))
+    log(2, b"before\n")
+    with log.heard() as lines:
+        log(2, b"  a line  \n")
+        log(1, b"a detail\n")
+        other = threading.Thread(target=log, args=(2, b"elsewhere\n"))
+        other.start()
+        other.join()
+        with log.heard() as inner:
+            log(4, b"an error\n")
+        log(2, b"in ")
+        log(5, b"parts\n")
+    log(2, b"after\n")
+    assert lines == ["a line", "in parts"]
+    assert inner == ["an error"]

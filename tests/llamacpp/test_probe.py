@@ -41,6 +41,17 @@ def test_a_crash_becomes_a_sentence(
     assert found in (probe.probe(seconds=0.5 if "sleep" in script else 30) or "")
 
 
+def test_a_crash_of_llamacpp_itself_becomes_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More tokens than a batch may have: llama.cpp ends the process."""
+    script = Path(probe.__file__).read_text().replace("_PROMPT = 48", "_PROMPT = 5000")
+    child = tmp_path / "child.py"
+    child.write_text(script)
+    monkeypatch.setattr(probe, "__file__", str(child))
+    assert "it crashed (SIGABRT) on a tiny model: " in (probe.probe() or "")
+
+
 def test_the_model_it_writes_is_small_and_whole(tmp_path: Path) -> None:
     path = probe.write_model(tmp_path / "m.gguf")
     header.check(path)

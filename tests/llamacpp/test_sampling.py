@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from penstock.errors import UsageError
 from penstock.request import ENGINE_OPTIONS
 
 LONG = {"max_tokens": 60, "ignore_eos": True}
@@ -89,3 +90,65 @@ def test_no_end_token_is_delivered(trained, ask, chat) -> None:
         answer = ask(trained, chat, temperature=1.0, seed=seed, max_tokens=100)
         assert 2 not in answer.ids
         assert b"</s>" not in answer.data
+
+
+# what the engine tells and refuses
+
+
+def test_each_token_tells_how_likely_it_was(trained, ask) -> None:
+    answer = ask(trained, "Once upon a time", temperature=0, logprobs=3, max_tokens=20)
+    assert len(answer.tokens) == 20
+    for token in answer.tokens:
+        told = token.logprob
+        assert told.id == token.id == told.top[0].id  # greedy: the likeliest
+        assert told.logprob == told.top[0].logprob <= 0
+        assert len(told.top) == 3
+        assert told.top[0].logprob >= told.top[1].logprob >= told.top[2].logprob
+
+
+def test_how_likely_a_token_was_does_not_depend_on_the_options(trained, ask) -> None:
+    plain = ask(trained, "Once upon a time", temperature=0, logprobs=0, max_tokens=1).tokens[0]
+    bias = {plain.id: 5.0}
+    hot = ask(trained, "Once upon a time", temperature=0, logprobs=0, max_tokens=1, logit_bias=bias)
+    assert hot.tokens[0].logprob == plain.logprob
+
+
+def test_nothing_is_told_that_was_not_asked_for(trained, ask) -> None:
+    answer = ask(trained, "Once upon a time", max_tokens=5)
+    assert [token.logprob for token in answer.tokens] == [None] * 5
+
+
+def test_a_bias_for_a_token_that_is_not_there_is_refused_and_the_engine_goes_on(
+    engine, ask
+) -> None:
+    size = engine.info.vocabulary_size
+    with pytest.raises(UsageError, match=rf"token {size}\b"):
+        ask(engine, "a", logit_bias={size: 1.0}, max_tokens=3)
+    assert len(ask(engine, "a", ignore_eos=True, max_tokens=3).tokens) == 3
+
+
+def test_dry_gets_a_text_out_of_its_rut(trained, ask) -> None:
+    prompt = "one two three one two three one two three one two three one two"
+    options = {"temperature": 0, "max_tokens": 40, "ignore_eos": True}
+    plain = ask(trained, prompt, **options).data
+    dried = ask(trained, prompt, **options, dry_multiplier=2.0, dry_allowed_length=1).data
+    assert plain.count(b" The plural of day") > dried.count(b" The plural of day") > 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"typical_p": 0.5},
+        {"top_n_sigma": 1.0},
+        {"xtc_probability": 1.0, "xtc_threshold": 0.05},
+        {"dynatemp_range": 1.0},
+        {"mirostat": 1},
+        {"mirostat": 2, "mirostat_tau": 3.0},
+        {"repeat_penalty": 1.3, "repeat_last_n": -1},
+        {"dry_multiplier": 1.0, "dry_penalty_last_n": -1},
+    ],
+)
+def test_a_seed_reproduces_with_every_sampler(trained, ask, options: dict[str, object]) -> None:
+    one = ask(trained, "Once upon a time", seed=3, **options, **LONG)
+    assert ask(trained, "Once upon a time", seed=3, **options, **LONG).ids == one.ids
+    assert ask(trained, "Once upon a time", seed=4, **options, **LONG).ids != one.ids

@@ -12,10 +12,11 @@ import pytest
 SCRIPT = """
 import anyio, sys
 from pathlib import Path
-from penstock.backend import CancelFlag, ModelSpec
+from penstock.backend import ModelSpec
 from penstock.errors import PenstockError
 from penstock.messages import Segment
 from penstock.request import Request, Sampling
+from penstock.testing import Record
 from penstock_llamacpp.backend import LlamaCpp
 
 async def load(path, **options):
@@ -25,8 +26,9 @@ async def load(path, **options):
 def run(path):
     engine = anyio.run(lambda: load(path, n_ctx=4096))
     request = Request(prompt=(Segment("the a " * 100),), sampling=Sampling(max_tokens=20))
-    for _ in engine.generate(request, CancelFlag()):
-        pass
+    record = Record(request)
+    engine.submit(record)
+    record.wait()
     engine.close()
     list(LlamaCpp().diagnose())
 

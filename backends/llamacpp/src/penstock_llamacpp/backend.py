@@ -14,26 +14,36 @@ from penstock.backend import Backend, Finding, LoadProgress, ModelSpec, Progress
 from penstock.errors import EngineError, LoadError
 
 from penstock_llamacpp import devices, header, probe, threads
-from penstock_llamacpp.context import Context
+from penstock_llamacpp.context import Context, Shape
+from penstock_llamacpp.embedding import EncoderEngine
 from penstock_llamacpp.engine import LlamaCppEngine
-from penstock_llamacpp.library import load_library, version
+from penstock_llamacpp.library import Library, load_library, version
 from penstock_llamacpp.options import LoadOptions
 from penstock_llamacpp.weights import Weights
 
 __all__ = ["LlamaCpp"]
 
+_KEPT = 8
+"""Sequences beyond those that run, for kept prefixes."""
+
+_CHEAP = 2**28
+"""Bytes of keys and values that are taken without being asked for."""
+
 
 class LlamaCpp(Backend):
-    """Loads GGUF files with llama.cpp."""
+    """Loads GGUF files with llama.cpp. `context` is what makes their contexts."""
 
-    async def load(self, spec: ModelSpec, progress: ProgressSink) -> LlamaCppEngine:
+    def __init__(self, context: type[Context] = Context) -> None:
+        self._context = context
+
+    async def load(self, spec: ModelSpec, progress: ProgressSink) -> LlamaCppEngine | EncoderEngine:
         """Load the file at `spec.path`, reporting the phases `loading` and `warming`.
 
         Raises `UsageError` for a wrong option, `ModelNotFound`, `InvalidModel` or `LoadError`.
         Cancelled, it returns when llama.cpp has stopped loading, and leaves nothing behind.
         """
         path, options = _path(spec), LoadOptions.parse(spec.options)
-        loading = _Loading(path, options, spec.device, progress)
+        loading = _Loading(path, options, spec.device, progress, self._context)
         try:
             return await anyio.to_thread.run_sync(loading.run)
         except BaseException:
@@ -41,32 +51,44 @@ class LlamaCpp(Backend):
             raise
 
     def diagnose(self) -> Iterator[Finding]:
-        """Look at the library: release, features of the build, and whether it runs at all.
+        """Look at the library: release, features of the build, devices, and whether it runs.
 
         Takes a second: a tiny model is evaluated in a child process, where a crash does no harm.
+        A library that crashes there is not loaded here.
         """
-        try:
-            library = load_library()
-        except LoadError as error:
-            yield Finding("llama-cpp-python", str(error), ok=False)
-            return
-        yield Finding("llama-cpp-python", version())
-        yield Finding("llama.cpp", library.version().decode("utf-8", "replace"))
-        yield Finding("llama.cpp build", library.system_info().decode("utf-8", "replace").strip())
-        yield Finding("llama.cpp GPU support", "yes" if library.supports_gpu() else "no")
-        yield Finding("llama.cpp threads", str(threads.usable_cores()))
-        fault = probe.probe()
-        yield Finding("llama.cpp probe", fault or "it evaluates a quantised model", ok=not fault)
         if override := os.environ.get("LLAMA_CPP_LIB_PATH"):
             yield Finding("LLAMA_CPP_LIB_PATH", f"{override}: of the same release?", ok=False)
+        try:
+            yield Finding("llama-cpp-python", version())
+            fault = probe.probe()
+            yield Finding("llama.cpp probe", fault or "it evaluates a quantised model", not fault)
+            if not fault:
+                yield from _findings(load_library())
+        except LoadError as error:
+            yield Finding("llama-cpp-python", str(error), ok=False)
+
+
+def _findings(library: Library) -> Iterator[Finding]:
+    yield Finding("llama.cpp", library.version().decode("utf-8", "replace"))
+    yield Finding("llama.cpp build", library.system_info().decode("utf-8", "replace").strip())
+    for device in devices.listed(library):
+        yield Finding("llama.cpp device", str(device))
+    yield Finding("llama.cpp GPU support", "yes" if library.supports_gpu() else "no")
+    yield Finding("llama.cpp threads", str(threads.usable_cores()))
 
 
 class _Loading:
     """One load, on a worker thread. What it has made is freed unless `run` returns it."""
 
     def __init__(
-        self, path: Path, options: LoadOptions, device: str, progress: ProgressSink
+        self,
+        path: Path,
+        options: LoadOptions,
+        device: str,
+        progress: ProgressSink,
+        context: type[Context],
     ) -> None:
+        self._context = context
         self._path = path
         self._options = options
         self._device = device
@@ -79,7 +101,7 @@ class _Loading:
         """Tell the thread that nobody waits for it any more."""
         self._abandoned.set()
 
-    def run(self) -> LlamaCppEngine:
+    def run(self) -> LlamaCppEngine | EncoderEngine:
         header.check(self._path)
         with ExitStack() as stack:
             engine = self._build(stack)
@@ -93,20 +115,24 @@ class _Loading:
             stack.pop_all()
             return engine
 
-    def _build(self, stack: ExitStack) -> LlamaCppEngine:
+    def _build(self, stack: ExitStack) -> LlamaCppEngine | EncoderEngine:
         weights = self._weights()
         stack.callback(weights.close)
         count = self._options.n_threads or threads.default_threads(weights.size)
-        context = Context(weights, self._options, count, self._length(weights))
+        if not weights.generates:
+            return EncoderEngine(weights, self._options, count)
+        context = self._context(weights, self._options, count, self._shape(weights))
         stack.callback(context.close)  # runs before the one for the weights
-        return LlamaCppEngine(weights, context, count)
+        engine = LlamaCppEngine(weights, context, self._options, count)
+        stack.callback(engine.close)
+        return engine
 
     def _weights(self) -> Weights:
         library = load_library()
-        gpu = devices.wants_gpu(library, self._device)
+        choice = devices.choose(devices.listed(library), self._device)
         try:
             weights = Weights(
-                library, self._path, self._options, gpu=gpu, keep_going=self._keep_going
+                library, self._path, self._options, choice=choice, keep_going=self._keep_going
             )
         except LoadError:
             if self._failure is not None:
@@ -115,17 +141,22 @@ class _Loading:
         self._keep_going(1.0)
         return weights
 
-    def _length(self, weights: Weights) -> int:
-        length = self._options.context_length(weights.trained_context)
-        needed, there = weights.context_bytes(length), _memory()
+    def _shape(self, weights: Weights) -> Shape:
+        options = self._options
+        length = options.context_length(weights.trained_context)
+        cells = max(options.n_cells or _cells(weights, length, options.parallel), length)
+        self._refuse_beyond_memory(weights, cells)
+        return Shape(length, cells, options.parallel + _KEPT)
+
+    def _refuse_beyond_memory(self, weights: Weights, cells: int) -> None:
+        needed, there = weights.context_bytes(cells), _memory()
         # Linux grants memory that it does not have, and kills the process when it is used.
-        if there is not None and needed > there and length > weights.trained_context:
+        if there is not None and needed > there and cells > weights.trained_context:
             raise LoadError(
-                f"n_ctx={length} needs about {needed / 2**30:,.0f} GiB, and this machine has "
-                f"{there / 2**30:,.0f}",
-                hint=f"The model was trained with {weights.trained_context}",
+                f"a context of {cells} tokens needs about {needed / 2**30:,.0f} GiB, and this "
+                f"machine has {there / 2**30:,.0f}",
+                hint=f"Set n_ctx; the model was trained with {weights.trained_context}",
             )
-        return length
 
     def _keep_going(self, share: float) -> bool:
         # Called by C: an exception would be printed and lost, so it is raised after the call.
@@ -155,6 +186,12 @@ def _path(spec: ModelSpec) -> Path:
             hint="This backend loads GGUF files, as in 'llamacpp:/path/to/model.gguf'",
         )
     return spec.path
+
+
+def _cells(weights: Weights, length: int, parallel: int) -> int:
+    """Return how many tokens all generations share: room for all where that is cheap."""
+    affordable = _CHEAP * length // max(1, weights.context_bytes(length))
+    return max(length, min(length * parallel, affordable))
 
 
 def _memory() -> int | None:

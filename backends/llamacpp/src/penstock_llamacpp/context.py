@@ -1,28 +1,30 @@
-"""A llama.cpp context: the memory of one sequence, and the batches that go into it."""
+"""A llama.cpp context: the memory of all sequences, and the computation of a batch."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from ctypes import POINTER, c_int8, c_int32, pointer
+import ctypes
+import os
+from dataclasses import dataclass
 from typing import Any
 
-from penstock.errors import EngineError, LoadError, ModelClosed
+import numpy as np
+import numpy.typing as npt
+from penstock.errors import EngineError, ModelClosed
 
-from penstock_llamacpp.library import Library
+from penstock_llamacpp.batch import Batch
 from penstock_llamacpp.options import LoadOptions
+from penstock_llamacpp.parameters import context_parameters, new_context
+from penstock_llamacpp.shelf import State
 from penstock_llamacpp.weights import Weights
 
-__all__ = ["CHUNK", "Context"]
+__all__ = ["ABORTED", "DONE", "FULL", "Context", "Logits", "Shape"]
 
-CHUNK = 128
-"""Prompt tokens in one call: the longest work that cannot be interrupted."""
-
-_FLASH = {"auto": -1, False: 0, True: 1}
+DONE, FULL, ABORTED = 0, 1, 2
+"""What `llama_decode` returns: evaluated; no room in the memory; told to stop (llama.h)."""
 
 _FAILURES = {
-    1: ("found no room in its memory for the next token", "Load the model with a longer n_ctx"),
-    2: ("was told to stop in the middle of its work", None),
+    FULL: ("found no room in its memory for the next token", "Load the model with more n_cells"),
+    ABORTED: ("was told to stop in the middle of its work", None),
     -1: ("was given a batch it cannot read, which is a defect of this backend", "Report it"),
     -2: (
         "could not get the memory for the computation",
@@ -30,27 +32,47 @@ _FAILURES = {
     ),
     -3: ("failed while computing", "Its log, `penstock.llamacpp`, may say more"),
 }
-"""What `llama_decode` returns, and what to do (llama.h)."""
+
+_MOST_VIEWS = 1024
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a context is: tokens of one sequence, tokens of all, and how many sequences."""
+
+    length: int
+    cells: int
+    sequences: int
 
 
 class Context:
-    """Owns a `llama_context` with one sequence.
+    """Owns a `llama_context`. All calls but `abort` belong to one thread.
 
-    Whoever works with it holds `busy`, so that `close`, from whatever thread, waits for the work
-    at hand. Raises `LoadError` where llama.cpp cannot make it, usually for lack of memory.
+    Raises `LoadError` where llama.cpp cannot make it, usually for lack of memory.
     """
 
-    def __init__(self, weights: Weights, options: LoadOptions, threads: int, length: int) -> None:
-        self.busy = threading.Lock()
+    def __init__(self, weights: Weights, options: LoadOptions, threads: int, shape: Shape) -> None:
         self._library = library = weights.library
-        self._pointer: int | None = _make(library, weights, options, threads, length)
+        self._stop = ctypes.create_string_buffer(2)
+        params = context_parameters(library, weights, options, threads, shape.cells)
+        params.n_seq_max = params.n_outputs_max = shape.sequences
+        params.kv_unified = True
+        _abortable(params, self._stop, library.structs)
+        self._pointer: int | None
+        self._pointer, self.facts = new_context(weights, params)
         self._memory = library.context_memory(self._pointer)
         self._waits = weights.gpu_layers_asked != 0
-        self.length = int(library.context_length(self._pointer))
-        # llama.cpp ends the process if a call brings more tokens than n_batch.
-        self.chunk = min(CHUNK, int(library.context_batch(self._pointer)))
-        self._chunk = _Batch(library, self.chunk)
-        self._single = _Batch(library, 1)
+        self._window = weights.window
+        self.recurrent = weights.recurrent
+        self._vocabulary = int(library.vocab_size(library.model_vocab(weights.pointer)))
+        self._views: dict[int, Logits] = {}
+        self.sequences = shape.sequences
+        self.length = min(shape.length, int(library.context_length(self._pointer)))
+        self.cells = int(library.context_cells(self._pointer))
+        self.chunk = int(library.context_ubatch(self._pointer))
+        self.batch = Batch(library.structs, int(library.context_batch(self._pointer)))
 
     @property
     def pointer(self) -> int:
@@ -59,93 +81,117 @@ class Context:
             raise ModelClosed("the model is closed")
         return self._pointer
 
-    def feed(self, tokens: Sequence[int], position: int, *, last: bool) -> None:
-        """Evaluate at most `chunk` tokens from `position` on; `last` asks for logits at the end.
+    def own(self) -> None:
+        """Make this thread the one that evaluates: llama.cpp's lines from here become DEBUG.
 
-        Raises `EngineError`; what the memory then holds is not known.
+        It complains of being told to stop, and of a full memory, which both belong to the day's
+        work. What really fails is in `failure`.
         """
-        self._decode(self._chunk.fill(tokens, position, last))
+        self._library.log.quieten()
 
-    def step(self, token: int, position: int) -> None:
-        """Evaluate one token, for the logits after it. Raises as `feed` does."""
-        self._decode(self._single.put(token, position))
+    def decode(self) -> int:
+        """Evaluate the rows of `batch`, and return llama.cpp's code: 0, or why not.
 
-    def keep(self, count: int) -> bool:
-        """Forget all but the first `count` tokens; where that is impossible, return False."""
-        if count == 0:
-            self._library.memory_clear(self._memory, False)
-            return True
-        return bool(self._library.memory_remove(self._memory, 0, count, -1))
-
-    def close(self) -> None:
-        """Free the context, once; closing again does nothing."""
-        with self.busy:
-            found, self._pointer = self._pointer, None
-            if found is not None:
-                self._library.context_free(found)
-
-    def _decode(self, batch: Any) -> None:
-        code = self._library.decode(self.pointer, batch)
-        if code:
-            raise self._failure(code)
-        if self._waits:
+        After 1 the memory is as before; after `ABORTED` and negative codes, ask `last`.
+        """
+        code: int = self._library.decode(self.pointer, self.batch.native)
+        if code in (FULL, ABORTED):
+            self._library.log.forget()
+        if self._waits and not code:
             # A GPU may still be computing; sampling would wait for it with the GIL held.
             self._library.synchronize(self._pointer)
+        return code
 
-    def _failure(self, code: int) -> EngineError:
+    def failure(self, code: int) -> EngineError:
+        """Return the error for a code of `decode`."""
         what, hint = _FAILURES.get(code, ("failed", None))
         said = self._library.log.errors()
         self._library.log.forget()
         because = f": {said}" if said else ""
         return EngineError(f"llama.cpp {what} (llama_decode returned {code}){because}", hint=hint)
 
+    def logits(self, row: int) -> Logits:
+        """Return the logits after a row with output: llama.cpp's own memory, until `decode`.
 
-class _Batch:
-    """Arrays for `room` tokens of sequence 0, made once, and the C structure over them."""
+        Raises `EngineError` for a row without.
+        """
+        address = self._library.logits_row(self._pointer, row)
+        if not address:
+            raise EngineError(f"llama.cpp has no logits for row {row}")
+        view = self._views.get(address)
+        return self._view(address) if view is None else view
 
-    def __init__(self, library: Library, room: int) -> None:
-        self._tokens, self._positions = (c_int32 * room)(), (c_int32 * room)()
-        self._outputs = (c_int8 * room)()
-        self._counts = (c_int32 * room)(*[1] * room)
-        self._sequence = c_int32(0)
-        self._sequences = (POINTER(c_int32) * room)(*[pointer(self._sequence)] * room)
-        self._batch = library.structs.llama_batch(
-            1, self._tokens, None, self._positions, self._counts, self._sequences, self._outputs
-        )
-        self._outputs[room - 1] = 1
+    def abort(self) -> None:
+        """Stop `decode` at the next node of the computation (on CPUs). From any thread."""
+        self._stop[0] = b"\x01"
 
-    def put(self, token: int, position: int) -> Any:
-        self._tokens[0] = token
-        self._positions[0] = position
-        return self._batch
+    def resume(self) -> None:
+        """Take `abort` back."""
+        self._stop[0] = b"\x00"
 
-    def fill(self, tokens: Sequence[int], position: int, last: bool) -> Any:
-        count = len(tokens)
-        self._tokens[:count] = list(tokens)
-        self._positions[:count] = list(range(position, position + count))
-        self._outputs[:count] = [0] * count
-        self._outputs[count - 1] = last
-        self._batch.n_tokens = count
-        return self._batch
+    # the memory, as `sequences.Memory` describes it
+
+    def last(self, sequence: int) -> int:
+        """Return the position of the last token of a sequence, -1 if it is empty."""
+        return int(self._library.memory_last(self._memory, self._checked(sequence)))
+
+    def reaches(self, sequence: int, count: int) -> bool:
+        # Layers with a window lose what it has passed: from a state that was restored, and, with
+        # `swa_full` or without, whenever llama.cpp looks for a free cell from the first one on.
+        if self.recurrent:
+            return False
+        first = self._library.memory_first(self._memory, self._checked(sequence))
+        return not self._window or first <= max(0, count - self._window)
+
+    def remove(self, sequence: int, start: int) -> bool:
+        if start > 0 and not self.reaches(sequence, start):
+            # llama.cpp would take them back though what the next token looks at is gone as well.
+            return False
+        return bool(self._library.memory_remove(self._memory, self._checked(sequence), start, -1))
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        source, target = self._checked(source), self._checked(target)
+        self._library.memory_copy(self._memory, source, target, 0, count)
+
+    def save(self, sequence: int) -> State | None:
+        size = self._library.state_size(self.pointer, self._checked(sequence), 0)
+        state = np.empty(size, np.uint8)
+        written = self._library.state_get(self.pointer, state.ctypes.data, size, sequence, 0)
+        return state if size and written == size else None
+
+    def restore(self, sequence: int, state: State) -> bool:
+        target = self._checked(sequence)
+        # llama.cpp asserts, and ends the process, where a state does not fit its sequence.
+        done = self._library.state_set(self.pointer, state.ctypes.data, state.nbytes, target, 0)
+        if not done:
+            self._library.log.forget()
+            self.remove(sequence, 0)
+        return bool(done)
+
+    def close(self) -> None:
+        """Free the context, once; closing again does nothing."""
+        found, self._pointer = self._pointer, None
+        if found is not None:
+            self._library.context_free(found)
+
+    def _view(self, address: int) -> Logits:
+        if len(self._views) > _MOST_VIEWS:
+            self._views.clear()
+        row = (ctypes.c_float * self._vocabulary).from_address(address)
+        view: Logits = np.ctypeslib.as_array(row)
+        self._views[address] = view
+        return view
+
+    def _checked(self, sequence: int) -> int:
+        # llama.cpp ends the process on a sequence that it does not have.
+        if not 0 <= sequence < self.sequences:
+            raise EngineError(f"there is no sequence {sequence} of {self.sequences}")
+        return sequence
 
 
-def _make(
-    library: Library, weights: Weights, options: LoadOptions, threads: int, length: int
-) -> int:
-    params = library.context_params()
-    params.n_ctx = length
-    params.n_batch = min(options.n_batch, length)
-    params.n_ubatch = min(options.n_ubatch, params.n_batch)
-    params.n_seq_max = params.n_outputs_max = 1
-    params.n_threads = options.n_threads or threads
-    params.n_threads_batch = options.n_threads_batch or params.n_threads
-    params.flash_attn_type = _FLASH[options.flash_attn]
-    params.no_perf = True
-    library.log.forget()
-    found = library.context_new(weights.pointer, params)
-    if not found:
-        raise LoadError(
-            f"llama.cpp cannot make a context of {length:,} tokens: {library.log.errors()}",
-            hint="Load the model with a smaller n_ctx",
-        )
-    return int(found)
+def _abortable(params: Any, stop: Any, structs: Any) -> None:
+    # libc's strlen as the callback: it is asked between all nodes of the computation, and needs
+    # neither Python nor its lock. An empty string is "go on", one of one character is "stop".
+    libc = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
+    params.abort_callback = ctypes.cast(libc.strlen, structs.ggml_abort_callback)
+    params.abort_callback_data = ctypes.addressof(stop)

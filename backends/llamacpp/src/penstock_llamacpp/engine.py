@@ -1,58 +1,147 @@
-"""The engine: one model, one context, one sequence at a time."""
+"""The engine: one model, one context, many generations at once."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import weakref
-from collections.abc import Iterator
+from array import array
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from penstock.backend import BlockingEngine, CancelFlag
+from penstock.backend import Activity, BatchingEngine, Ticket
+from penstock.constraint import Constraint
 from penstock.errors import ContextOverflow, EngineError, UsageError
-from penstock.events import EngineEvent
+from penstock.events import Embeddings
 from penstock.messages import PromptLike, as_segments
-from penstock.request import Request
 
-from penstock_llamacpp.context import Context
-from penstock_llamacpp.decode import Decoder, Job
+from penstock_llamacpp import statefile
+from penstock_llamacpp.context import DONE, Context
 from penstock_llamacpp.description import describe
+from penstock_llamacpp.embedding import Embedder
+from penstock_llamacpp.library import version
+from penstock_llamacpp.options import LoadOptions
+from penstock_llamacpp.reception import Reception, Tally
 from penstock_llamacpp.sampling import Sampler
+from penstock_llamacpp.scheduler import Scheduler
+from penstock_llamacpp.sequences import Occupancy, Sequences
+from penstock_llamacpp.shelf import Shelf
+from penstock_llamacpp.speaker import Speaker
+from penstock_llamacpp.steps import Steps
+from penstock_llamacpp.stream import Stream
 from penstock_llamacpp.vocabulary import Vocabulary
 from penstock_llamacpp.weights import Weights
 
+if TYPE_CHECKING:
+    from penstock_llamacpp.guide import Guide, Guides
+
 __all__ = ["LlamaCppEngine"]
 
+_HEAD_BYTES = 2**20
+"""Bytes of a model file that tell it from others: its metadata, and the vocabulary's beginning."""
 
-class LlamaCppEngine(BlockingEngine):
+_IDLE_TOKENS = 1024
+"""Tokens of kept prefixes that stay in the context of a CPU while streams run. There, attention
+looks at all that is held: 4,096 tokens that nobody uses make a token of a 25 M model take 1.4 times
+as long; from RAM they are back in a hundredth of the time that it takes to evaluate them."""
+
+
+class LlamaCppEngine(BatchingEngine):
     """A model that llama.cpp has loaded. Owns `weights` and `context`."""
 
-    def __init__(self, weights: Weights, context: Context, threads: int) -> None:
+    def __init__(
+        self, weights: Weights, context: Context, options: LoadOptions, threads: int
+    ) -> None:
         self._weights = weights
         self._context = context
-        self._vocabulary = Vocabulary(weights)
-        self._decoder = Decoder(context, self._vocabulary, rewinds=weights.rewinds)
-        self.info = describe(weights, context, self._vocabulary, threads)
+        self._vocabulary = vocabulary = Vocabulary(weights)
+        self.info = describe(weights, context, vocabulary, options, threads)
         self._process = os.getpid()
+        self._identity = _identity(weights, options)
+        self._embedder = Embedder(weights, options, threads)
+        preparation = _Preparation(weights, vocabulary, context.length)
+        self._sequences = Sequences(
+            context,
+            context.sequences,
+            Shelf(options.cache_bytes, whole=weights.recurrent or weights.window > 0),
+            rewinds=weights.rewinds,
+            reuse=options.reuse_prefix,
+        )
+        tally = Tally(options.parallel + options.queue_limit)
+        self._scheduler = scheduler = Scheduler(
+            context,
+            self._sequences,
+            partial(Steps, context),
+            Speaker(context, vocabulary),
+            parallel=options.parallel,
+            idle_tokens=context.cells if weights.gpu_layers_asked else _IDLE_TOKENS,
+            ended=tally.leave,
+            dispose=partial(_close, self._embedder, context),
+        )
+        self._reception = reception = Reception(preparation.stream, scheduler.add, tally)
         # Also when the engine is dropped, and at exit: a thread that still decodes while the
         # libraries are unloaded crashes the process, and Metal aborts if buffers are alive.
         self._release = weakref.finalize(
-            self, _release, self._process, self._decoder, context, weights
+            self, _release, self._process, reception, scheduler, weights
         )
 
-    def generate(self, request: Request, cancel: CancelFlag) -> Iterator[EngineEvent]:
-        """Yield the progress of the prompt, the tokens, and how it ended.
+    def submit(self, ticket: Ticket) -> None:
+        """Take a generation; see `BatchingEngine.submit`."""
+        self._refuse_fork()
+        self._reception.take(ticket)
 
-        Raises `ContextOverflow` before any work, `EngineError` where llama.cpp fails (the model
-        stays usable), `ModelClosed` after `close`.
-        """
-        job = self._job(request)
-        with job.sampler:
-            yield from self._decoder.run(job, cancel)
+    def activity(self) -> Activity:
+        """Return how many generations are in the context, and the tokens of all so far."""
+        return Activity(self._scheduler.running, self._scheduler.tokens)
 
     def warm_up(self) -> None:
-        """Evaluate one token, so that the first request does not wait for memory and disk."""
-        with self._context.busy:
-            self._context.feed([max(0, self._vocabulary.bos)], 0, last=True)
-            self._context.keep(0)
+        """Evaluate one token, so that the first request does not wait for memory and disk.
+
+        Raises `EngineError` where that fails.
+        """
+        self._scheduler.call(partial(_warm_up, self._context, self._vocabulary)).result()
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return a vector of length 1 for each text, between the steps of generations.
+
+        Raises `UsageError` for a text without tokens, `ContextOverflow` for one that is too long.
+        """
+        ids = self._embedder.tokens(texts)
+        return self._embedder.embed(ids, lambda work: self._scheduler.call(work).result())
+
+    def save_state(self, prompt: PromptLike, path: Path) -> int:
+        """Save what is evaluated of `prompt` and of the answer to it, if the model still has it.
+
+        Raises `UsageError` if it has nothing of it, `OSError` where the file cannot be written.
+        """
+        tokens = array("i", self.tokenize(prompt))
+        found = self._scheduler.call(partial(self._sequences.export, tokens)).result()
+        if found is None:
+            raise UsageError(
+                "the model has nothing evaluated of this prompt",
+                hint="Save it right after its answer, with reuse_prefix on",
+            )
+        statefile.write(path, self._identity, *found)
+        return len(found[0])
+
+    def load_state(self, path: Path) -> int:
+        """Put a saved state where prompts that begin with its text find it.
+
+        Raises `LoadError` for a file of another model, `UsageError` if there is no room for it.
+        """
+        tokens, state = statefile.read(path, self._identity)
+        if not self._scheduler.call(partial(self._sequences.take_in, tokens, state)).result():
+            raise UsageError(
+                f"a state of {state.nbytes:,} bytes has no room",
+                hint="Load the model with larger cache_bytes, and with reuse_prefix on",
+            )
+        return len(tokens)
+
+    def occupancy(self) -> Occupancy:
+        """Return what the context holds right now. Waits for the step at hand."""
+        return self._scheduler.call(self._sequences.occupancy).result()
 
     def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the ids that `prompt` is evaluated as."""
@@ -63,38 +152,97 @@ class LlamaCppEngine(BlockingEngine):
         return self._vocabulary.decode(ids)
 
     def close(self) -> None:
-        """Free the context, then the model, once; closing again does nothing.
+        """End all generations, free the context, then the model, once; again does nothing.
 
-        Safe from any thread: it waits for the step at hand, after which a generation that still
-        runs raises `ModelClosed`.
+        Safe from any thread: it waits for the step at hand, which is told to stop.
         """
         self._release()
 
-    def _job(self, request: Request) -> Job:
+    def _refuse_fork(self) -> None:
         if os.getpid() != self._process:
             raise EngineError(
                 "the model was loaded before a fork, and llama.cpp's threads are not here",
                 hint="Load it in this process",
             )
-        vocabulary = self._vocabulary
+
+
+class _Preparation:
+    """From a request to a stream: tokens, limits, sampler, constraint."""
+
+    def __init__(self, weights: Weights, vocabulary: Vocabulary, length: int) -> None:
+        self._weights = weights
+        self._vocabulary = vocabulary
+        self._length = length
+        self._guides: Guides | None = None
+
+    def stream(self, ticket: Ticket) -> Stream:
+        """Return the stream. Raises `ContextOverflow`, and `UsageError` for a constraint."""
+        request = ticket.request()
+        prompt = self._vocabulary.encode(request.prompt)
+        limit = self._room(prompt, request.sampling.max_tokens)
+        trims = self._vocabulary.trims_after(prompt)
+        guide = self._guide(request.sampling.constraint, trims=trims)
         with self._weights.held():
-            prompt = vocabulary.encode(request.prompt)
-            limit = self._room(prompt, request.sampling.max_tokens)
-            sampler = Sampler(self._weights.library, vocabulary, request.sampling, prompt)
-            return Job(prompt, sampler, limit, vocabulary.trims_after(prompt))
+            sampler = Sampler(
+                self._weights.library, self._vocabulary, request.sampling, prompt, guide
+            )
+        return Stream(
+            ticket,
+            array("i", prompt),
+            len(prompt),
+            limit,
+            sampler,
+            guide,
+            trim=trims,
+        )
+
+    def _guide(self, constraint: Constraint | None, *, trims: bool) -> Guide | None:
+        if constraint is None:
+            return None
+        if self._guides is None:
+            from penstock_llamacpp.guide import Guides  # 70 ms, for those who constrain
+
+            self._guides = Guides(self._vocabulary)
+        return self._guides.guide(constraint, trims=trims)
 
     def _room(self, prompt: list[int], wanted: int | None) -> int:
         if not prompt:
             raise UsageError("the prompt is empty", hint="This model needs at least one token")
-        room = self._context.length - len(prompt)
+        room = self._length - len(prompt)
         if room < 1:
-            raise ContextOverflow(len(prompt), self._context.length)
+            raise ContextOverflow(len(prompt), self._length)
         return room if wanted is None else min(room, wanted)
 
 
-def _release(process: int, decoder: Decoder, context: Context, weights: Weights) -> None:
+def _identity(weights: Weights, options: LoadOptions) -> statefile.Identity:
+    with weights.path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_HEAD_BYTES)).hexdigest()
+    return statefile.Identity(
+        model=f"{digest} {weights.file_bytes}",
+        type_k=options.type_k,
+        type_v=options.type_v,
+        lora=str(weights.adapters),
+        release=version(),
+    )
+
+
+def _warm_up(context: Context, vocabulary: Vocabulary) -> None:
+    context.batch.clear()
+    context.batch.put(max(0, vocabulary.bos), 0, 0)
+    code = context.decode()
+    context.remove(0, 0)
+    if code != DONE:
+        raise context.failure(code)
+
+
+def _close(embedder: Embedder, context: Context) -> None:
+    embedder.close()
+    context.close()
+
+
+def _release(process: int, reception: Reception, scheduler: Scheduler, weights: Weights) -> None:
     if os.getpid() != process:
         return  # a forked child: the locks may be held by threads that are not here
-    decoder.stop()
-    context.close()
+    reception.close()
+    scheduler.close()
     weights.close()

@@ -9,16 +9,17 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.errors import InvalidModel, ModelNotFound
 
-__all__ = ["Header", "check", "parse"]
+__all__ = ["Header", "check", "check_adapter", "parse", "parts"]
 
 _U64 = struct.Struct("<Q")
 _SCALAR_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_STRING, _ARRAY, _UINT16, _UINT32 = 8, 9, 2, 4
+_STRING, _ARRAY, _UINT16, _UINT32, _FLOAT32 = 8, 9, 2, 4, 6
 _MOST_DIMENSIONS, _MOST_NESTING = 4, 4
 
 _BLOCKS = {
@@ -40,18 +41,30 @@ _LOOKALIKES = {
     b"<htm": "a web page",
     b"FUGG": "a GGUF file for big-endian machines",
 }
+_OF_ADAPTERS = {
+    b"general.type": _STRING,
+    b"general.architecture": _STRING,
+    b"adapter.type": _STRING,
+    b"adapter.lora.alpha": _FLOAT32,
+}
+"""Keys that llama.cpp reads of an adapter without a look at their type."""
+
 _AGAIN = "Download it again, or check that it was copied whole"
 _SPLIT_NAME = re.compile(r"^(?P<prefix>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a header says: its version, and how many parts the model is split into."""
+    """What a header says: its version, and how many parts the model is split into.
+
+    `kinds` has the types (`enum gguf_type`) of those keys that an adapter must have.
+    """
 
     version: int
     tensors: int
     split_number: int = 0
     split_count: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
 
 def check(path: Path) -> None:
@@ -79,6 +92,32 @@ def parse(path: Path) -> Header:
         raise InvalidModel(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
 
 
+def check_adapter(path: Path) -> None:
+    """Check that `path` is a whole GGUF file, whose keys for an adapter have the right types.
+
+    llama.cpp ends the process where they have not. Raises as `check` does.
+    """
+    for key, kind in parse(path).kinds.items():
+        if kind != _OF_ADAPTERS[key.encode()]:
+            raise InvalidModel(
+                f"{str(path)!r} has the key {key!r} with the type {kind}",
+                hint="Convert the adapter again, with llama.cpp's own script",
+            )
+
+
+def parts(path: Path) -> tuple[Path, ...]:
+    """Return the files of the model that `path` names: itself, or the split set it is one of.
+
+    Told by the name alone; whether they are there is for `check` to find out.
+    """
+    named = _SPLIT_NAME.match(path.name)
+    if named is None:
+        return (path,)
+    prefix, count = named["prefix"], named["count"]
+    names = (f"{prefix}-{number:05}-of-{count}.gguf" for number in range(1, int(count) + 1))
+    return tuple(map(path.with_name, names))
+
+
 def _gguf_in(path: Path) -> str:
     found = sorted(path.glob("*.gguf"))
     return f"Give a file in it, such as {found[0].name!r}" if found else "Give a .gguf file"
@@ -93,28 +132,24 @@ def _parse_file(path: Path) -> Header:
 
 
 def _check_split(path: Path, header: Header) -> None:
-    named = _SPLIT_NAME.match(path.name)
-    if named is None:
+    files = parts(path)
+    if len(files) != header.split_count:
         raise InvalidModel(
             f"{str(path)!r} is part of a model in {header.split_count} files, under another name",
             hint="Name them as in model-00001-of-00002.gguf, as they were",
         )
-    parts = [
-        path.with_name(f"{named['prefix']}-{number:05}-of-{header.split_count:05}.gguf")
-        for number in range(1, header.split_count + 1)
-    ]
     if header.split_number != 0:
         raise InvalidModel(
-            f"{str(path)!r} is part {header.split_number + 1} of a model in {len(parts)} files",
-            hint=f"Load the first one, {parts[0].name!r}",
+            f"{str(path)!r} is part {header.split_number + 1} of a model in {len(files)} files",
+            hint=f"Load the first one, {files[0].name!r}",
         )
-    missing = [part.name for part in parts if not part.exists()]
+    missing = [part.name for part in files if not part.exists()]
     if missing:
         raise InvalidModel(
             f"{str(path)!r} needs {len(missing)} more files, such as {missing[0]!r}",
             hint="Put all parts into one folder",
         )
-    for part in parts[1:]:
+    for part in files[1:]:
         parse(part)
 
 
@@ -128,6 +163,7 @@ class _Reader:
         self._at = 0
         self._alignment = 32
         self._split: dict[bytes, int] = {}
+        self._kinds: dict[str, int] = {}
 
     def header(self) -> Header:
         self._magic()
@@ -142,7 +178,7 @@ class _Reader:
             self._pair()
         self._check_tensors(tensors)
         count, number = self._split.get(b"split.count", 0), self._split.get(b"split.no", 0)
-        return Header(version, tensors, number, count)
+        return Header(version, tensors, number, count, self._kinds)
 
     def _magic(self) -> None:
         magic = self._bytes(4)
@@ -154,6 +190,8 @@ class _Reader:
 
     def _pair(self) -> None:
         key, kind = self._string(), self._u32()
+        if key in _OF_ADAPTERS:
+            self._kinds[key.decode()] = kind
         if key == b"general.alignment" and kind == _UINT32:
             self._alignment = self._u32()
             if self._alignment.bit_count() != 1:

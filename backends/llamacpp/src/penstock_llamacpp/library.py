@@ -17,10 +17,12 @@ import functools
 import importlib
 import importlib.metadata
 import logging
+import os
 import threading
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_float, c_int32, c_size_t, c_uint32, c_uint64
 from ctypes import c_void_p as ptr
+from pathlib import Path
 from typing import Any
 
 from penstock.errors import LoadError
@@ -120,9 +122,24 @@ class Library:
         self.context_free = bind("llama_free", None, ptr)
         self.decode = bind("llama_decode", c_int32, ptr, structs.llama_batch)
         self.synchronize = bind("llama_synchronize", None, ptr)
+        # It looks at every token of the vocabulary, for each breaker.
+        self.dry = bind(
+            "llama_sampler_init_dry",
+            ptr, ptr, c_float, c_float, c_int32, c_int32, POINTER(c_char_p), c_size_t,
+        )  # fmt: skip
+        self.state_size = bind("llama_state_seq_get_size_ext", c_size_t, ptr, c_int32, c_uint32)
+        self.state_get = bind(
+            "llama_state_seq_get_data_ext", c_size_t, ptr, ptr, c_size_t, c_int32, c_uint32
+        )
+        self.state_set = bind(
+            "llama_state_seq_set_data_ext", c_size_t, ptr, ptr, c_size_t, c_int32, c_uint32
+        )
         self.tokenize = bind(
             "llama_tokenize", c_int32, ptr, c_char_p, c_int32, ptr, c_int32, c_bool, c_bool
         )  # fmt: skip
+        self._bind_devices(functools.partial(_bind, _with_ggml(shared)))
+        self._bind_adapters(bind)
+        self._bind_embeddings(bind)
 
     def _bind_short(self, shared: ctypes.PyDLL) -> None:
         bind = functools.partial(_bind, shared)
@@ -165,7 +182,15 @@ class Library:
         self.context_batch = bind("llama_n_batch", c_uint32, ptr)
         self.context_memory = bind("llama_get_memory", ptr, ptr)
         self.memory_clear = bind("llama_memory_clear", None, ptr, c_bool)
+        self.context_cells = bind("llama_n_ctx", c_uint32, ptr)
+        self.context_ubatch = bind("llama_n_ubatch", c_uint32, ptr)
         self.memory_remove = bind("llama_memory_seq_rm", c_bool, ptr, c_int32, c_int32, c_int32)
+        self.memory_copy = bind(
+            "llama_memory_seq_cp", None, ptr, c_int32, c_int32, c_int32, c_int32
+        )
+        self.memory_first = bind("llama_memory_seq_pos_min", c_int32, ptr, c_int32)
+        self.memory_last = bind("llama_memory_seq_pos_max", c_int32, ptr, c_int32)
+        self.logits_row = bind("llama_get_logits_ith", ptr, ptr, c_int32)
 
     def _bind_vocabulary(self, bind: Native) -> None:
         self.vocab_type = bind("llama_vocab_type", c_int32, ptr)
@@ -185,30 +210,48 @@ class Library:
 
     def _bind_samplers(self, bind: Native) -> None:
         structs = self.structs
-        self.sampler_sample = bind("llama_sampler_sample", c_int32, ptr, ptr, c_int32)
+        self.sampler_apply = bind("llama_sampler_apply", None, ptr, ptr)
         self.sampler_accept = bind("llama_sampler_accept", None, ptr, c_int32)
         self.sampler_free = bind("llama_sampler_free", None, ptr)
+        self.sampler_clone = bind("llama_sampler_clone", ptr, ptr)
         self.chain_params = bind(
             "llama_sampler_chain_default_params", structs.llama_sampler_chain_params
         )
         self.chain_new = bind("llama_sampler_chain_init", ptr, structs.llama_sampler_chain_params)
         self.chain_add = bind("llama_sampler_chain_add", None, ptr, ptr)
-        self.greedy = bind("llama_sampler_init_greedy", ptr)
         self.dist = bind("llama_sampler_init_dist", ptr, c_uint32)
         self.top_k = bind("llama_sampler_init_top_k", ptr, c_int32)
         self.top_p = bind("llama_sampler_init_top_p", ptr, c_float, c_size_t)
         self.min_p = bind("llama_sampler_init_min_p", ptr, c_float, c_size_t)
+        self.typical = bind("llama_sampler_init_typical", ptr, c_float, c_size_t)
+        self.xtc = bind("llama_sampler_init_xtc", ptr, c_float, c_float, c_size_t, c_uint32)
         self.temp = bind("llama_sampler_init_temp", ptr, c_float)
+        self.temp_ext = bind("llama_sampler_init_temp_ext", ptr, c_float, c_float, c_float)
         self.penalties = bind(
             "llama_sampler_init_penalties", ptr, c_int32, c_int32, c_float, c_float, c_float
         )
-        self.logit_bias = bind(
-            "llama_sampler_init_logit_bias",
-            ptr,
-            c_int32,
-            c_int32,
-            POINTER(structs.llama_logit_bias),
+
+    def _bind_devices(self, bind: Native) -> None:
+        self.most_devices = bind("llama_max_devices", c_size_t)
+        self.device_count = bind("ggml_backend_dev_count", c_size_t)
+        self.device_get = bind("ggml_backend_dev_get", ptr, c_size_t)
+        self.device_name = bind("ggml_backend_dev_name", c_char_p, ptr)
+        self.device_description = bind("ggml_backend_dev_description", c_char_p, ptr)
+        self.device_type = bind("ggml_backend_dev_type", c_int32, ptr)
+        self.device_memory = bind(
+            "ggml_backend_dev_memory", None, ptr, POINTER(c_size_t), POINTER(c_size_t)
         )
+
+    def _bind_adapters(self, bind: Native) -> None:
+        self.adapter_load = bind("llama_adapter_lora_init", ptr, ptr, c_char_p)
+        self.adapter_free = bind("llama_adapter_lora_free", None, ptr)
+        self.adapters_set = bind(
+            "llama_set_adapters_lora", c_int32, ptr, POINTER(ptr), c_size_t, POINTER(c_float)
+        )
+
+    def _bind_embeddings(self, bind: Native) -> None:
+        self.model_width_out = bind("llama_model_n_embd_out", c_int32, ptr)
+        self.embeddings = bind("llama_get_embeddings", POINTER(c_float), ptr)
 
     def _redirect_log(self) -> None:
         # The C side keeps only the address: the callback must live as long as the process.
@@ -216,7 +259,32 @@ class Library:
         self.log_set(self._log_callback, None)
 
 
-def _bind(shared: ctypes.CDLL, name: str, returns: Any, *takes: Any) -> Native:
+class _Together:
+    """Shared libraries that are asked for a function one after the other."""
+
+    def __init__(self, *shared: ctypes.CDLL) -> None:
+        self._shared = shared
+
+    def __getitem__(self, name: str) -> Any:
+        for shared in self._shared[:-1]:
+            with contextlib.suppress(AttributeError):
+                return shared[name]
+        return self._shared[-1][name]
+
+
+def _with_ggml(shared: ctypes.CDLL) -> _Together:
+    """Return llama.cpp's library and, on Windows, those of ggml beside it.
+
+    Elsewhere, a symbol is also found in what a library depends on.
+    """
+    if os.name != "nt":
+        return _Together(shared)
+    folder = Path(shared._name).parent
+    files = (file for name in ("ggml", "ggml-base") for file in folder.glob(f"*{name}.dll"))
+    return _Together(shared, *(ctypes.CDLL(str(file)) for file in files))
+
+
+def _bind(shared: ctypes.CDLL | _Together, name: str, returns: Any, *takes: Any) -> Native:
     function = shared[name]  # a function object of our own: `getattr` would share its types
     function.argtypes = takes
     function.restype = returns

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
 
 __all__ = ["NativeLog"]
 
@@ -23,6 +24,8 @@ class _Stream(threading.local):
         self.level = logging.INFO
         self.pending = ""
         self.errors: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.heard: list[str] | None = None
+        self.quiet = False
 
 
 class NativeLog:
@@ -53,6 +56,23 @@ class NativeLog:
         """Return this thread's last errors in one line, oldest first; empty if there were none."""
         return "; ".join(self._stream.errors)
 
+    def quieten(self) -> None:
+        """Pass this thread's lines on as DEBUG from now on: who works there tells what fails."""
+        self._stream.quiet = True
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[list[str]]:
+        """Collect the lines of this thread, but for those of level DEBUG, while the block runs.
+
+        llama.cpp tells some of what it decided (layers on a GPU, memory taken) nowhere else.
+        """
+        stream = self._stream
+        before, stream.heard = stream.heard, []
+        try:
+            yield stream.heard
+        finally:
+            stream.heard = before
+
     def _take(self, level: int, text: str) -> None:
         stream = self._stream
         if level != _CONTINUES:
@@ -71,4 +91,6 @@ class NativeLog:
             return
         if stream.level >= logging.ERROR:
             stream.errors.append(line.strip())
-        self._logger.log(stream.level, "%s", line.rstrip())
+        if stream.heard is not None and stream.level > logging.DEBUG:
+            stream.heard.append(line.strip())
+        self._logger.log(logging.DEBUG if stream.quiet else stream.level, "%s", line.rstrip())

@@ -1,116 +1,159 @@
-"""A request's sampling options, as a chain of llama.cpp's samplers."""
+"""Sampler: from the logits of a place to the token that a request's options choose for it."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Protocol
 
+from penstock.errors import EngineError
+from penstock.events import Logprob
 from penstock.request import Sampling
 
-from penstock_llamacpp.context import Context
-from penstock_llamacpp.library import Library, Native
+from penstock_llamacpp.biases import biases_of
+from penstock_llamacpp.candidates import Logits
+from penstock_llamacpp.drawing import choice_of
+from penstock_llamacpp.library import Library
+from penstock_llamacpp.logprobs import Scale
+from penstock_llamacpp.repetition import repetition_of
 from penstock_llamacpp.vocabulary import Vocabulary
 
-__all__ = ["DEFAULTS", "RECENT", "Sampler"]
+__all__ = ["DEFAULTS", "Constraining", "Rows", "Sampler"]
 
 DEFAULTS = Sampling(
     temperature=0.8,
     top_k=40,
     top_p=0.95,
     min_p=0.05,
+    typical_p=1.0,
+    top_n_sigma=0.0,
+    xtc_probability=0.0,
+    xtc_threshold=0.1,
+    dynatemp_range=0.0,
+    dynatemp_exponent=1.0,
+    mirostat=0,
+    mirostat_tau=5.0,
+    mirostat_eta=0.1,
     repeat_penalty=1.0,
     presence_penalty=0.0,
     frequency_penalty=0.0,
+    repeat_last_n=64,
+    dry_multiplier=0.0,
+    dry_base=1.75,
+    dry_allowed_length=2,
+    dry_penalty_last_n=64,
+    dry_sequence_breakers=("\n", ":", '"', "*"),
     ignore_eos=False,
 )
 """The values llama-server takes where a request says nothing."""
 
-RECENT = 64
-"""How many of the last tokens the penalties look at, the prompt's among them."""
 
-_RANDOM_SEED = 0xFFFFFFFF
-_NEVER = float("-inf")
+class Rows(Protocol):
+    """What was evaluated, as a context holds it."""
+
+    def logits(self, row: int) -> Logits:
+        """Return the logits after a row, which may be written to, until the next evaluation."""
+
+
+class Constraining(Protocol):
+    """What an answer must be, as far as it has come."""
+
+    def allows(self, token: int) -> bool:
+        """Whether this token may come next."""
+
+    def mask(self, logits: Logits) -> bool:
+        """Put -inf in the place of each token that may not; return whether any may."""
+
+    def accept(self, token: int) -> None:
+        """Go on by a token that `allows` said may come."""
 
 
 class Sampler:
-    """Chooses the tokens of one request. Owns a sampler chain, and frees it when left.
+    """Chooses the tokens of one request.
 
-    The order is llama-server's: bias, penalties, top-k, top-p, min-p, temperature, draw. The
-    penalties count the end of `prompt` too.
+    The order is llama-server's: biases, penalties, DRY, top-n-sigma, top-k, typical, top-p, min-p,
+    XTC, temperature, draw. Mirostat stands in place of all from top-n-sigma on; a temperature of 0
+    too: it takes the likeliest. The penalties and DRY count the end of `prompt`. An option that is
+    off costs nothing. Without top-k, typical, top-p, XTC and a dynamic temperature sort the whole
+    vocabulary, which takes a millisecond where it is large.
+
+    Raises `UsageError` for tokens in `logit_bias` that do not exist, or breakers of DRY that
+    llama.cpp cannot read.
+
+    logprob  that of the token chosen last, where it was asked for; None for one that was counted
     """
 
     def __init__(
-        self, library: Library, vocabulary: Vocabulary, sampling: Sampling, prompt: Sequence[int]
-    ) -> None:
-        self._library = library
-        self.chain: int | None = library.chain_new(library.chain_params())
-        chosen = sampling.over(DEFAULTS)
-        for part in _parts(library, vocabulary, chosen):
-            library.chain_add(self.chain, part)
-        if _penalises(chosen):
-            for token in prompt[-RECENT:]:
-                library.sampler_accept(self.chain, token)
-
-    def on(self, context: Context) -> Native:
-        """Return the call that takes a row of `context`, and chooses and counts a token for it."""
-        return functools.partial(self._library.sampler_sample, self.chain, context.pointer)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        library: Library,
+        vocabulary: Vocabulary,
+        sampling: Sampling,
+        prompt: Sequence[int],
+        guide: Constraining | None = None,
     ) -> None:
-        chain, self.chain = self.chain, None
-        if chain is not None:
-            self._library.sampler_free(chain)  # frees the parts too
+        chosen = sampling.over(DEFAULTS)
+        self.logprob: Logprob | None = None
+        self._guide = guide
+        self._scale = None if chosen.logprobs is None else Scale(vocabulary, chosen.logprobs)
+        self._biases = biases_of(vocabulary, chosen)
+        self._choice = choice_of(library, chosen, vocabulary.size)
+        # Mirostat learns from every token it draws, so it must draw none that is refused.
+        self._masks_first = bool(chosen.mirostat)
+        try:
+            self._repetition = repetition_of(library, vocabulary, chosen, prompt)
+        except BaseException:
+            self._choice.close()
+            raise
 
+    def choose(self, rows: Rows, row: int) -> int:
+        """Choose the token after a row, and count it.
 
-def _parts(library: Library, vocabulary: Vocabulary, sampling: Sampling) -> Iterator[Any]:
-    never = vocabulary.suppressed + (vocabulary.ends if sampling.ignore_eos else ())
-    if never:
-        yield _ban(library, vocabulary.size, never)
-    if _penalises(sampling):
-        yield library.penalties(
-            vocabulary.size,
-            RECENT,
-            sampling.repeat_penalty,
-            sampling.frequency_penalty,
-            sampling.presence_penalty,
-        )
-    if sampling.temperature:
-        yield from _draw(library, sampling)
-    else:
-        yield library.greedy()
+        Raises `EngineError` where no token can come: the constraint cannot be met, every token is
+        banned, or the logits are no numbers. Nothing is counted then.
+        """
+        logits = rows.logits(row)
+        reading = None if self._scale is None else self._scale.read(logits)
+        token = self._pick(self._shaped(logits))
+        self.count(token)
+        if reading is not None:
+            self.logprob = reading.of(token)
+        return token
 
+    def count(self, token: int) -> None:
+        """Count a token, whoever chose it: penalties, DRY and constraint hear of it."""
+        self.logprob = None
+        if self._repetition is not None:
+            self._repetition.count(token)
+        if self._guide is not None:
+            self._guide.accept(token)
 
-def _draw(library: Library, sampling: Sampling) -> Iterable[Any]:
-    # top-k comes first: top-p sorts what is left, and 150,000 logits take 10 ms to sort.
-    steps: tuple[tuple[bool, Native, tuple[Any, ...]], ...] = (
-        (bool(sampling.top_k), library.top_k, (sampling.top_k,)),
-        (sampling.top_p != 1, library.top_p, (sampling.top_p, 1)),
-        (bool(sampling.min_p), library.min_p, (sampling.min_p, 1)),
-        (True, library.temp, (sampling.temperature,)),
-        (True, library.dist, (_RANDOM_SEED if sampling.seed is None else sampling.seed,)),
-    )
-    return (make(*values) for wanted, make, values in steps if wanted)
+    def close(self) -> None:
+        """Free llama.cpp's samplers; closing again does nothing."""
+        self._choice.close()
+        if self._repetition is not None:
+            self._repetition.close()
 
+    def _shaped(self, logits: Logits) -> Logits:
+        if self._biases is None and self._repetition is None:
+            return logits
+        logits = logits.copy()
+        if self._biases is not None:
+            self._biases.apply(logits)
+        if self._repetition is not None:
+            self._repetition.apply(logits)
+        return logits
 
-def _ban(library: Library, size: int, tokens: Sequence[int]) -> Any:
-    bias = library.structs.llama_logit_bias
-    banned = (bias * len(tokens))(*((token, _NEVER) for token in tokens))
-    return library.logit_bias(size, len(tokens), banned)
-
-
-def _penalises(sampling: Sampling) -> bool:
-    off = (1.0, 0.0, 0.0)
-    return (
-        sampling.repeat_penalty,
-        sampling.presence_penalty,
-        sampling.frequency_penalty,
-    ) != off
+    def _pick(self, logits: Logits) -> int:
+        guide = self._guide
+        if guide is None:
+            return self._choice.pick(logits)
+        # To ask for one token is cheap, to mask them all is not, and most are allowed.
+        if not self._masks_first:
+            token = self._choice.pick(logits)
+            if guide.allows(token):
+                return token
+        if not guide.mask(logits) or logits.max() == float("-inf"):
+            raise EngineError(
+                "the constraint cannot be met: no token can come next",
+                hint="Look at what bans tokens: logit_bias, ignore_eos, or the model itself",
+            )
+        return self._choice.pick(logits)

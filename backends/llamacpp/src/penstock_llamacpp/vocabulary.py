@@ -18,6 +18,8 @@ _UNKNOWN, _CONTROL, _USER_DEFINED = 1 << 0, 1 << 3, 1 << 4
 """Bits of `enum llama_token_attr`."""
 
 _PIECE_BYTES = 64
+_SEAM = "\x02"
+"""A character that no vocabulary merges with others: what comes behind it stands for itself."""
 
 
 class Vocabulary:
@@ -39,6 +41,11 @@ class Vocabulary:
         self._adds_space = self._probe_space()
         self.is_end = functools.partial(library.vocab_is_end, pointer)
 
+    @property
+    def pointer(self) -> int:
+        """The address of the C object, which is the model's own."""
+        return self._pointer
+
     def encode(self, prompt: Sequence[Segment]) -> list[int]:
         """Return the ids that `prompt` is evaluated as, with exactly one BOS if the model has it.
 
@@ -50,6 +57,14 @@ class Vocabulary:
             ids.insert(0, self.bos)
         return ids
 
+    def encode_whole(self, text: str) -> list[int]:
+        """Return the ids of a text that is embedded: with all that the model puts around one.
+
+        Nothing in it yields a control token. Raises `ModelClosed`.
+        """
+        with self._weights.held():
+            return self._tokenise(text, control=False, special=True)
+
     def decode(self, ids: Iterable[int]) -> bytes:
         """Return the bytes of `ids`; control tokens have none.
 
@@ -57,6 +72,21 @@ class Vocabulary:
         """
         with self._weights.held():
             return b"".join(self._decode(self._checked(ids)))
+
+    def continue_with(self, text: str) -> list[int]:
+        """Return the ids of `text` as they are in the middle of a text: no BOS, no space added.
+
+        Raises `ModelClosed`.
+        """
+        with self._weights.held():
+            before = self._tokenise(_SEAM, control=False)
+            ids = self._tokenise(_SEAM + text, control=False)
+        return ids[len(before) :] if ids[: len(before)] == before else []
+
+    def all_pieces(self) -> list[bytes]:
+        """Return the bytes of every token; control tokens have none. Raises `ModelClosed`."""
+        with self._weights.held():
+            return [piece or self.learn(token) for token, piece in enumerate(self.pieces)]
 
     def trims_after(self, ids: Sequence[int]) -> bool:
         """Whether text after `ids` begins with a space that the vocabulary put there itself."""
@@ -98,21 +128,21 @@ class Vocabulary:
         apart = [token for piece in pieces for token in piece]
         return whole if self._controls(whole) == self._controls(apart) else apart
 
-    def _tokenise(self, text: str, *, control: bool) -> list[int]:
+    def _tokenise(self, text: str, *, control: bool, special: bool = False) -> list[int]:
         data = text.encode("utf-8", "replace")
         ids = array("i", bytes(4 * (len(data) + 16)))
-        count = self._fill(data, ids, control)
+        count = self._fill(data, ids, control, special)
         if count < 0:
             ids = array("i", bytes(4 * -count))
-            count = self._fill(data, ids, control)
+            count = self._fill(data, ids, control, special)
         if count < 0:
             raise UsageError(f"a prompt of {len(data):,} bytes cannot be tokenized")
         return ids[:count].tolist()
 
-    def _fill(self, data: bytes, ids: array[int], control: bool) -> int:
+    def _fill(self, data: bytes, ids: array[int], control: bool, special: bool) -> int:
         address, room = ids.buffer_info()
         return int(
-            self._library.tokenize(self._pointer, data, len(data), address, room, False, control)
+            self._library.tokenize(self._pointer, data, len(data), address, room, special, control)
         )
 
     def _controls(self, ids: list[int]) -> list[int]:

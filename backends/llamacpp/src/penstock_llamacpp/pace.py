@@ -1,0 +1,64 @@
+"""Pace: how many prompt tokens go into a step, so that running streams keep flowing."""
+
+from __future__ import annotations
+
+__all__ = ["Pace"]
+
+_STRETCH = 2.4
+"""How much longer than a step without prompts a step with one may take."""
+
+_SHORTEST = 0.004
+"""Seconds that a step with a prompt may always take: nobody sees a gap that short."""
+
+_ALONE = 0.15
+"""Seconds that a step may take which no running stream waits for: those that arrive would."""
+
+_LEAST, _LEAST_ALONE, _FIRST = 16, 64, 128
+"""Tokens: in a step with others, in a step of its own, and before anything was measured."""
+
+_MEMORY = 0.25
+"""The weight of the latest measurement."""
+
+
+class Pace:
+    """Learns what rows cost, and sizes the share of prompts in a step; at most `most` tokens.
+
+    The sizes are few, since llama.cpp plans the computation anew for each.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._decode: dict[int, float] = {}
+        self._prompt_token: float | None = None
+
+    def room(self, decoding: int) -> int:
+        """Return how many prompt tokens may join a step of `decoding` running streams."""
+        cost = self._prompt_token
+        if cost is None:
+            return min(self._most, _FIRST if not decoding else _LEAST)
+        if not decoding:
+            return min(self._most, max(_LEAST_ALONE, _power(int(_ALONE / cost))))
+        usual = self._usual(decoding)
+        spare = max(_SHORTEST, usual * _STRETCH) - usual
+        return min(self._most, max(_LEAST, int(spare / cost) // _LEAST * _LEAST))
+
+    def note(self, decoding: int, prompt: int, seconds: float) -> None:
+        """Learn from a step of `decoding` streams and `prompt` tokens."""
+        if not prompt:
+            known = self._decode.get(decoding, seconds)
+            self._decode[decoding] = known + _MEMORY * (seconds - known)
+        elif prompt >= _LEAST:
+            cost = max(0.0, seconds - self._usual(decoding)) / prompt
+            known = cost if self._prompt_token is None else self._prompt_token
+            self._prompt_token = max(1e-7, known + _MEMORY * (cost - known))
+
+    def _usual(self, decoding: int) -> float:
+        """Return the seconds of a step without prompts, measured for this number or the nearest."""
+        known = self._decode
+        if decoding in known or not known or not decoding:
+            return known.get(decoding, 0.0)
+        return known[min(known, key=lambda count: abs(count - decoding))]
+
+
+def _power(number: int) -> int:
+    return 1 << max(0, number.bit_length() - 1)

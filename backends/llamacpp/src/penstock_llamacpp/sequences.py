@@ -1,0 +1,326 @@
+"""Sequences: which tokens each sequence of the context holds, and how prompts find them again."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from penstock_llamacpp.prefixes import begins, shared
+from penstock_llamacpp.shelf import Shelf, Shelved, State
+
+__all__ = ["Held", "Memory", "Occupancy", "Sequences"]
+
+_WORTH_COPYING = 16
+"""Tokens from which on a shared prefix is worth a sequence of its own."""
+
+_WORTH_KEEPING = 32
+"""Tokens from which on a prefix is worth saving to RAM: fewer are evaluated as quickly."""
+
+_RESTORING = 16
+"""How many tokens of a saved state are restored in the time in which one is evaluated, at least:
+1,024 tokens take 3 ms to restore and 1,071 ms to evaluate (25 M parameters, CPU)."""
+
+_TAIL = 8
+"""Tokens at the end of a prompt that a checkpoint leaves out: the header of the answer, and what
+may be tokenised in another way once the answer follows. The same prompt needs its last token."""
+
+
+class Memory(Protocol):
+    """The part of a context that is asked for here."""
+
+    def reaches(self, sequence: int, count: int) -> bool:
+        """Whether a sequence can be cut to its first `count` tokens, and go on from there."""
+
+    def remove(self, sequence: int, start: int) -> bool:
+        """Forget the tokens of `sequence` from position `start` on; False where it cannot."""
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        """Make the first `count` tokens of `source` belong to `target` too."""
+
+    def save(self, sequence: int) -> State | None:
+        """Return the state of `sequence`, or None where that fails."""
+
+    def restore(self, sequence: int, state: State) -> bool:
+        """Put a saved state into an empty `sequence`; False, and empty, where that fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupancy:
+    """What a context holds: sequences in use, kept prefixes, and bytes of states in RAM."""
+
+    live: int
+    live_tokens: int
+    idle: int
+    idle_tokens: int
+    shelf_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A sequence of the context: the first `count` of `tokens` are evaluated.
+
+    `live` while a stream uses it; else it is a kept prefix, last used at `used`. At the counts in
+    `marks`, a checkpoint is to be made of it; a `checkpoint` is never taken over, only copied.
+    """
+
+    id: int
+    tokens: array[int] = field(default_factory=lambda: array("i"))
+    count: int = 0
+    live: bool = True
+    used: int = 0
+    marks: tuple[int, ...] = ()
+    checkpoint: bool = False
+
+    def until_mark(self, most: int) -> int:
+        """Return how many of `most` tokens may be evaluated before a checkpoint is due."""
+        return min([most, *(mark - self.count for mark in self.marks if mark > self.count)])
+
+
+class Sequences:
+    """The sequences of one context, and the states on `shelf`.
+
+    There are `room` of them, two more at least than are ever in use at once: then one can always be
+    made free without losing the one that a prefix is copied from.
+
+    A prompt is given the longest prefix that any of them holds: an idle sequence that it continues
+    is taken over; of others, the shared part is copied, which costs no memory, if the memory can
+    go on from there. `rewinds` is whether it usually can. Where it cannot, only whole sequences
+    serve, and so copies are kept of a prompt near its end, and of what it shares with another:
+    these checkpoints are what a prompt finds that goes on in another way.
+    """
+
+    def __init__(
+        self, memory: Memory, room: int, shelf: Shelf, *, rewinds: bool, reuse: bool
+    ) -> None:
+        self._memory = memory
+        self._shelf = shelf
+        self._rewinds = rewinds
+        self._reuse = reuse
+        self._free = list(range(room - 1, -1, -1))
+        self._held: dict[int, Held] = {}
+        self._clock = 0
+
+    @property
+    def live_tokens(self) -> int:
+        """How many tokens the sequences in use hold; a shared prefix counts for each."""
+        return sum(held.count for held in self._held.values() if held.live)
+
+    @property
+    def idle_tokens(self) -> int:
+        """How many tokens the kept prefixes hold."""
+        return sum(held.count for held in self._idle())
+
+    def occupancy(self) -> Occupancy:
+        """Return what is held now."""
+        idle = len(self._idle())
+        return Occupancy(
+            live=len(self._held) - idle,
+            live_tokens=self.live_tokens,
+            idle=idle,
+            idle_tokens=self.idle_tokens,
+            shelf_bytes=self._shelf.bytes,
+        )
+
+    def claim(self, tokens: array[int]) -> Held:
+        """Return a sequence in use for `tokens`, holding as many of the first as could be found.
+
+        At least the last token is left to be evaluated, since no logits are kept.
+        """
+        checkpoints = self._reuse and not self._rewinds
+        seen = self._seen(tokens) if checkpoints else 0
+        held = self._found(tokens) if self._reuse else None
+        if held is None:
+            held = Held(self._fresh_id())
+        held.used, held.live, held.tokens = self._now(), True, tokens
+        held.marks = _marks(len(tokens), held.count, seen) if checkpoints else ()
+        self._held[held.id] = held
+        return held
+
+    def mark(self, held: Held) -> None:
+        """Keep a copy of what a sequence in use holds, if this is one of its `marks`."""
+        if held.count not in held.marks or self._has(held):
+            return
+        kept = self._copied(held, held.count)
+        kept.tokens, kept.live, kept.checkpoint = held.tokens[: held.count], False, True
+        kept.used = self._now()
+        self._held[kept.id] = kept
+
+    def release(self, held: Held) -> None:
+        """Give a sequence back; what it holds is kept for prompts to come."""
+        held.used, held.live, held.marks = self._now(), False, ()
+        held.tokens = held.tokens[: held.count]
+        if not held.count or not self._reuse:
+            self.drop(held)
+            return
+        for other in self._idle():
+            if other is not held and self._serves(held, other):
+                self.drop(other)
+
+    def drop(self, held: Held) -> None:
+        """Forget a sequence and all it holds."""
+        self._memory.remove(held.id, 0)
+        if self._held.pop(held.id, None) is not None:
+            self._free.append(held.id)
+
+    def evict(self, *, spare: Held | None = None) -> bool:
+        """Move the least recently used kept prefix to the shelf; False if there is none.
+
+        `spare` is not taken.
+        """
+        idle = [held for held in self._idle() if held is not spare]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda held: held.used)
+        self._shelve(oldest)
+        self.drop(oldest)
+        return True
+
+    def spill(self, most: int) -> None:
+        """Move kept prefixes to the shelf until they hold at most that many tokens."""
+        while self._shelf.room and self.idle_tokens > most and self.evict():
+            continue
+
+    def distrust(self) -> None:
+        """Forget all that the context holds; sequences in use stay so, and are empty."""
+        for held in list(self._held.values()):
+            if held.live:
+                self._memory.remove(held.id, 0)
+                held.count = 0
+            else:
+                self.drop(held)
+
+    def export(self, tokens: array[int]) -> tuple[array[int], State] | None:
+        """Return a state of what is held of `tokens` and behind them, with all its tokens.
+
+        None if there is none that holds any of them.
+        """
+        held, entry = self._continuing(tokens), self._shelf.continuing(tokens)
+        if held is None and entry is None:
+            held, count = self._longest(tokens, len(tokens))
+            found = self._shelf.longest(tokens, len(tokens))
+            entry = found[0] if found is not None and found[1] > count else None
+            held = held if entry is None else None
+        if held is not None:
+            state = self._memory.save(held.id)
+            return None if state is None else (held.tokens[: held.count], state)
+        return None if entry is None else (entry.tokens, entry.state)
+
+    def take_in(self, tokens: array[int], state: State) -> bool:
+        """Put a state on the shelf that was saved elsewhere; False if there is no room for it."""
+        return self._reuse and self._shelf.put(tokens, state)
+
+    def clear(self) -> None:
+        """Forget everything that the context and the shelf hold."""
+        for held in list(self._held.values()):
+            self.drop(held)
+        self._shelf.clear()
+
+    def _now(self) -> int:
+        self._clock += 1
+        return self._clock
+
+    def _idle(self) -> list[Held]:
+        return [held for held in self._held.values() if not held.live]
+
+    def _found(self, tokens: array[int]) -> Held | None:
+        most = len(tokens) - 1
+        held, count = self._longest(tokens, most)
+        shelved = self._shelf.longest(tokens, most)
+        if shelved is not None and _pays(*shelved, count):
+            restored = self._restored(*shelved, held)
+            if restored is not None:
+                return restored
+        if held is None:
+            return None
+        if not (held.live or held.checkpoint) and count == held.count:
+            return held
+        return self._copied(held, count) if count >= _WORTH_COPYING else None
+
+    def _longest(self, tokens: array[int], most: int) -> tuple[Held | None, int]:
+        best, longest = None, 0
+        for held in self._held.values():
+            count = shared(held.tokens, tokens, min(held.count, most), beyond=longest)
+            if count > longest and (count == held.count or self._memory.reaches(held.id, count)):
+                best, longest = held, count
+        return best, longest
+
+    def _continuing(self, tokens: array[int]) -> Held | None:
+        """Return the latest sequence that holds all of `tokens`."""
+        size = len(tokens)
+        fit = [one for one in self._held.values() if one.count >= size]
+        fit = [one for one in fit if begins(one.tokens, tokens)]
+        return max(fit, key=lambda held: held.used, default=None)
+
+    def _seen(self, tokens: array[int]) -> int:
+        """Return how many of `tokens` another text begins with, evaluated or not."""
+        seen = 0
+        for held in self._held.values():
+            seen = max(seen, shared(held.tokens, tokens, len(tokens), beyond=seen))
+        return self._shelf.known(tokens, seen)
+
+    def _has(self, held: Held) -> bool:
+        """Whether a kept prefix holds the same as `held`; it is used by asking."""
+        for other in self._idle():
+            if other.count == held.count and begins(held.tokens, other.tokens):
+                other.used, other.checkpoint = self._now(), True
+                return True
+        return False
+
+    def _serves(self, held: Held, other: Held) -> bool:
+        """Whether `held` serves every prompt that the kept prefix `other` does, as well."""
+        if other.checkpoint or not begins(held.tokens, other.tokens):
+            return False
+        return held.count == other.count or self._memory.reaches(held.id, other.count)
+
+    def _copied(self, source: Held, count: int) -> Held:
+        source.used = self._now()  # it must outlive the making of room
+        held = Held(self._fresh_id(), count=count)
+        self._memory.copy(source.id, held.id, count)
+        return held
+
+    def _restored(self, entry: Shelved, count: int, spare: Held | None) -> Held | None:
+        """Return a sequence with `count` tokens of a state, None where there is no room for it.
+
+        Kept prefixes make room, but for `spare`.
+        """
+        self._shelf.touch(entry)
+        if spare is not None:
+            spare.used = self._now()
+        held = Held(self._fresh_id(), count=count)
+        while not self._memory.restore(held.id, entry.state):
+            if not self.evict(spare=spare):
+                self._free.append(held.id)
+                return None
+        if count < len(entry.tokens) and not self._memory.remove(held.id, count):
+            self._memory.remove(held.id, 0)
+            held.count = 0
+        return held
+
+    def _fresh_id(self) -> int:
+        if not self._free:
+            self.evict()
+        return self._free.pop()
+
+    def _shelve(self, held: Held) -> None:
+        tokens = held.tokens[: held.count]
+        if held.count < _WORTH_KEEPING or not self._shelf.room or self._shelf.has(tokens):
+            return
+        state = self._memory.save(held.id)
+        if state is not None:
+            self._shelf.put(tokens, state)
+
+
+def _pays(entry: Shelved, count: int, held: int) -> bool:
+    """Whether restoring `count` tokens is worth it where `held` are there already."""
+    return count - held >= max(_WORTH_KEEPING, len(entry.tokens) // _RESTORING)
+
+
+def _marks(size: int, held: int, seen: int) -> tuple[int, ...]:
+    """Return where checkpoints are made of a prompt of `size` tokens.
+
+    `held` of them are evaluated, and `seen` of them came before, in another text.
+    """
+    end, branch = size - _TAIL, seen - _TAIL
+    marks = [branch] if held + _WORTH_KEEPING <= branch <= end - _TAIL else []
+    return (*marks, end) if end >= max(_WORTH_KEEPING, held + _TAIL) else tuple(marks)
