@@ -1,9 +1,16 @@
-"""The laws, over both flavours of echo."""
+"""The laws, over all flavours of echo."""
 
 from __future__ import annotations
 
 from penstock.loading import Loading
-from penstock.testing import EchoEngine, EchoOptions, EchoThreadEngine, Subject, hosted
+from penstock.testing import (
+    EchoBatchEngine,
+    EchoEngine,
+    EchoOptions,
+    EchoThreadEngine,
+    Subject,
+    hosted,
+)
 from penstock.testing.conformance import Conformance
 
 TEXT = "the quick brown fox jumps over the lazy dog and runs far away from all of this, it does"
@@ -26,6 +33,14 @@ def load_blocking() -> Loading:
     return hosted(EchoThreadEngine(_script))
 
 
+def load_batching() -> Loading:
+    return hosted(EchoBatchEngine(_script))
+
+
+def load_one_at_a_time() -> Loading:
+    return hosted(EchoBatchEngine(_script, parallel=1))
+
+
 SPOKEN = {
     "prompt": TEXT,
     "unicode": "wörld 你好 😀 ok",
@@ -40,3 +55,13 @@ class TestEcho(Conformance):
 
 class TestEchoBlocking(Conformance):
     subject = Subject(load=load_blocking, **SPOKEN)
+
+
+class TestEchoBatching(Conformance):
+    subject = Subject(load=load_batching, **SPOKEN)
+
+
+class TestEchoBatchingOne(Conformance):
+    """A batching engine with one place: a stream that rests must give it up."""
+
+    subject = Subject(load=load_one_at_a_time, **SPOKEN)

@@ -10,7 +10,7 @@ from functools import partial
 import anyio
 import pytest
 from penstock.streams import Generation
-from penstock.testing import EchoEngine, EchoThreadEngine, hosted
+from penstock.testing import EchoBatchEngine, EchoEngine, EchoThreadEngine, hosted
 
 LONGEST = 30
 """Seconds after which a test is taken to hang."""
@@ -39,7 +39,9 @@ def never_hang():
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture(params=[EchoEngine, EchoThreadEngine], ids=["async", "blocking"])
+@pytest.fixture(
+    params=[EchoEngine, EchoThreadEngine, EchoBatchEngine], ids=["async", "blocking", "batching"]
+)
 def flavour(request):
     """Each kind of engine."""
     return request.param

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 import time
@@ -210,6 +211,115 @@ async def test_leaving_is_told_to_who_asks_late():
     channel.leave()
     channel.on_leave(lambda: told.append(1))
     assert told == [1]
+
+
+# a producer that does not wait: it is called when there is room
+
+
+def crowded(high_water=4):
+    channel = Channel(high_water=high_water)
+    for number in range(high_water):
+        channel.put(Delta(str(number)))
+    assert channel.full
+    return channel
+
+
+async def test_a_producer_is_called_once_when_half_is_read():
+    channel, called = crowded(), []
+    channel.when_room(lambda: called.append(1))
+    channel.pop()
+    assert not called
+    channel.pop()
+    assert called == [1]
+    channel.pop(), channel.pop(), channel.leave()
+    assert called == [1]
+
+
+async def test_a_producer_that_asks_where_there_is_room_is_called_at_once():
+    channel, called = Channel(high_water=4), []
+    channel.when_room(lambda: called.append(1))
+    assert called == [1]
+
+
+async def test_a_producer_that_asks_again_is_called_again():
+    channel, called = crowded(2), []
+    for times in range(1, 4):
+        channel.when_room(lambda: called.append(1))
+        channel.pop()
+        assert len(called) == times
+        channel.put(Delta("x"))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_producer_is_called_when_its_reader_leaves(when):
+    channel, called = crowded(), []
+    if when == "after":
+        channel.leave()
+    channel.when_room(lambda: called.append(1))
+    if when == "before":
+        channel.leave()
+    channel.leave()
+    assert called == [1]
+
+
+@pytest.mark.parametrize("how", ["leave", "read"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_producer_is_called_once_if_its_reader_turns_while_it_asks(how, when):
+    class Crossed(Bells):
+        """The reader turns just before a bell hangs, or just after."""
+
+        def hang(self, bell):
+            if when == "after":
+                super().hang(bell)
+            channel.leave() if how == "leave" else (channel.pop(), channel.pop())
+            if when == "before":
+                super().hang(bell)
+
+    channel, called = crowded(), []
+    channel._writers = Crossed()
+    channel.when_room(lambda: called.append(1))
+    assert called == [1]
+
+
+@pytest.mark.parametrize("how", ["leave", "read"])
+def test_a_producer_is_called_once_whoever_of_two_threads_is_first(how):
+    for _ in range(100):
+        channel, called, start = crowded(2), [], threading.Barrier(2)
+
+        def ask(channel=channel, called=called, start=start):
+            start.wait()
+            channel.when_room(lambda: called.append(1))
+
+        def turn(channel=channel, start=start):
+            start.wait()
+            channel.leave() if how == "leave" else channel.pop()
+
+        threads = [threading.Thread(target=ask), threading.Thread(target=turn)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+        assert called == [1]
+
+
+async def test_nothing_is_lost_where_the_producer_is_called(producing):
+    """A thread that never waits in the channel, as that of an engine that batches."""
+    channel, work, high = Channel(high_water=4), queue.SimpleQueue(), []
+
+    def run():
+        for number in range(ITEMS):
+            channel.put(Delta("", at=number))
+            high.append(len(channel._items))
+            if channel.full:
+                channel.when_room(lambda: work.put(1))
+                work.get(timeout=10)
+        channel.finish(Outcome())
+
+    producing(run)
+    with anyio.fail_after(20):
+        assert await consume(channel) == [*range(ITEMS)]
+    assert max(high) <= 4
+    assert work.empty()
 
 
 # bells

@@ -4,11 +4,14 @@
 """
 
 from penstock.testing.echo import EchoEngine, EchoOptions, EchoThreadEngine, Fail, Pause, Stall
+from penstock.testing.echo_batch import EchoBatchEngine
 from penstock.testing.laws import LAWS, Law, LawBroken
+from penstock.testing.record import Record
 from penstock.testing.subject import Subject, hosted
 
 __all__ = [
     "LAWS",
+    "EchoBatchEngine",
     "EchoEngine",
     "EchoOptions",
     "EchoThreadEngine",
@@ -16,6 +19,7 @@ __all__ = [
     "Law",
     "LawBroken",
     "Pause",
+    "Record",
     "Stall",
     "Subject",
     "hosted",

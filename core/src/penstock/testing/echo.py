@@ -6,10 +6,12 @@ over tokens; with a temperature it shuffles the words by its seed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import count
 from random import Random
+from string import ascii_lowercase
 from time import perf_counter
 from typing import NoReturn, TypeAlias
 
@@ -28,11 +30,12 @@ from penstock.backend import (
     ProgressSink,
 )
 from penstock.errors import ContextOverflow, LoadError, UsageError
-from penstock.events import EngineEvent, Finish, Prefill, Token
+from penstock.events import Embeddings, EngineEvent, Finish, Prefill, Token, Usage
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
 
 __all__ = [
+    "Echo",
     "EchoBackend",
     "EchoEngine",
     "EchoOptions",
@@ -43,6 +46,8 @@ __all__ = [
     "Script",
     "Stall",
     "Step",
+    "described",
+    "loaded",
     "token_of",
     "tokens_of",
 ]
@@ -131,8 +136,8 @@ class EchoOptions:
             yield Token(token_of(data), data, perf_counter())
 
 
-class _Echo:
-    """What both flavours share."""
+class Echo:
+    """What all flavours share."""
 
     info: ModelInfo
     script: Script
@@ -145,14 +150,23 @@ class _Echo:
         """Return the bytes again."""
         return b"".join(known.to_bytes(TOKEN_BYTES + 1, "big").lstrip(b"\0")[1:] for known in ids)
 
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Return how often each letter is in each text, at length 1."""
+        sizes = [len(tokens_of(text)) for text in texts]
+        for size in sizes:
+            if size > (self.info.context_length or size):
+                raise ContextOverflow(size, self.info.context_length or size)
+        vectors = tuple(_unit([text.count(letter) for letter in ascii_lowercase]) for text in texts)
+        return Embeddings(vectors, Usage(prompt_tokens=sum(sizes), completion_tokens=0))
 
-class EchoEngine(_Echo, Engine):
+
+class EchoEngine(Echo, Engine):
     """The asynchronous flavour: any number of generations at once."""
 
     def __init__(self, script: Script | None = None, *, options: EchoOptions | None = None) -> None:
         options = options or EchoOptions()
         self.script = script or options.script
-        self.info = _info("echo", options, parallel=None)
+        self.info = described("echo", options, parallel=None)
 
     async def generate(self, request: Request) -> AsyncIterator[EngineEvent]:
         """Do what the script says."""
@@ -168,13 +182,13 @@ class EchoEngine(_Echo, Engine):
                     yield step
 
 
-class EchoThreadEngine(_Echo, BlockingEngine):
+class EchoThreadEngine(Echo, BlockingEngine):
     """The blocking flavour: one generation at a time, on a thread."""
 
     def __init__(self, script: Script | None = None, *, options: EchoOptions | None = None) -> None:
         options = options or EchoOptions()
         self.script = script or options.script
-        self.info = _info("echo-blocking", options, parallel=1)
+        self.info = described("echo-blocking", options, parallel=1)
 
     def generate(self, request: Request, cancel: CancelFlag) -> Iterator[EngineEvent]:
         """Do what the script says."""
@@ -198,7 +212,7 @@ class EchoBackend(Backend):
 
     async def load(self, spec: ModelSpec, progress: ProgressSink) -> EchoEngine:
         """Load it, in four steps of progress."""
-        return EchoEngine(options=await _loaded(spec, progress))
+        return EchoEngine(options=await loaded(spec, progress))
 
 
 class EchoThreadBackend(Backend):
@@ -206,7 +220,7 @@ class EchoThreadBackend(Backend):
 
     async def load(self, spec: ModelSpec, progress: ProgressSink) -> EchoThreadEngine:
         """Load it, in four steps of progress."""
-        return EchoThreadEngine(options=await _loaded(spec, progress))
+        return EchoThreadEngine(options=await loaded(spec, progress))
 
 
 def tokens_of(prompt: PromptLike) -> list[bytes]:
@@ -219,6 +233,11 @@ def tokens_of(prompt: PromptLike) -> list[bytes]:
 def token_of(data: bytes) -> int:
     """Return the id of a token: its bytes as a number, behind a 1 that keeps leading zeros."""
     return int.from_bytes(b"\1" + data, "big")
+
+
+def _unit(numbers: Sequence[float]) -> tuple[float, ...]:
+    length = math.hypot(*numbers) or 1.0
+    return tuple(number / length for number in numbers)
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:
@@ -238,7 +257,8 @@ def _answer(request: Request) -> Iterator[bytes]:
         yield from _chunks((" ".join(words) or " ").encode("utf-8"))
 
 
-def _info(name: str, options: EchoOptions, parallel: int | None) -> ModelInfo:
+def described(name: str, options: EchoOptions, parallel: int | None) -> ModelInfo:
+    """Describe a flavour."""
     return ModelInfo(
         name="echo",
         backend=name,
@@ -248,13 +268,15 @@ def _info(name: str, options: EchoOptions, parallel: int | None) -> ModelInfo:
         capabilities=Capabilities(
             options=frozenset({"temperature", "seed", "ignore_eos"}),
             tokenize=True,
+            embed=True,
             parallel=parallel,
         ),
         defaults=Sampling(temperature=0.0, ignore_eos=False),
     )
 
 
-async def _loaded(spec: ModelSpec, progress: ProgressSink) -> EchoOptions:
+async def loaded(spec: ModelSpec, progress: ProgressSink) -> EchoOptions:
+    """Load, in four steps of progress, and return the options."""
     options = EchoOptions.of(spec.options)
     for quarter in range(4):
         progress(LoadProgress("loading", quarter / 4))

@@ -7,7 +7,7 @@ from penstock.hookspecs import BackendDeclaration, hookimpl
 
 @hookimpl
 def penstock_backends() -> tuple[BackendDeclaration, ...]:
-    """Offer both flavours."""
+    """Offer all flavours."""
     return (
         BackendDeclaration(
             name="echo",
@@ -18,5 +18,10 @@ def penstock_backends() -> tuple[BackendDeclaration, ...]:
             name="echo-blocking",
             factory="penstock.testing.echo:EchoThreadBackend",
             summary="the same as a blocking engine",
+        ),
+        BackendDeclaration(
+            name="echo-batching",
+            factory="penstock.testing.echo_batch:EchoBatchBackend",
+            summary="the same as a batching engine",
         ),
     )

@@ -41,6 +41,7 @@ class Subject:
     recall    what to say first, what to ask then, and what the answer must hold; None: no check
     chance    a temperature at which two seeds very likely differ
     patience  seconds in which the engine must be free after it was left
+    longest   seconds after which a check is taken to hang
     """
 
     load: Callable[[], Loading]
@@ -50,6 +51,7 @@ class Subject:
     recall: tuple[str, str, str] | None = None
     chance: float = 1.5
     patience: float = 2.0
+    longest: float = 300.0
 
     def greedy_options(self, model: Model, *, max_tokens: int = 48) -> CallOptions:
         """Return the options under which the model says the same each time."""

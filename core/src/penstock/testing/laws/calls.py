@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from itertools import islice
 from typing import get_args
 
@@ -17,6 +15,7 @@ from penstock.model import Model
 from penstock.request import ENGINE_OPTIONS, CallOptions, Request, Sampling
 from penstock.streams.generation import Generation
 from penstock.testing.laws.law import LawBroken, require
+from penstock.testing.record import Record
 from penstock.testing.subject import Subject
 
 __all__ = [
@@ -32,6 +31,8 @@ ENGINE_REASONS = {"stop", "stop_sequence", "length", "tool_calls", "content_filt
 SEEDS = range(1, 6)
 MANY = 400
 """Events after which an engine has shown whether it ends."""
+AFTERWARDS = 0.05
+"""Seconds in which an engine that does not stop at its end delivers more."""
 
 
 async def check_one_end(subject: Subject) -> None:
@@ -133,10 +134,7 @@ async def _events(subject: Subject, model: Model) -> list[EngineEvent]:
         events = engine.generate(request, CancelFlag())
         return await anyio.to_thread.run_sync(lambda: list(islice(events, MANY)))
     if isinstance(engine, BatchingEngine):
-        record = _Record(request)
-        engine.submit(record)
-        await anyio.to_thread.run_sync(record.over.wait)
-        return record.events
+        return await _pushed(engine, request, 10 * subject.patience)
     found: list[EngineEvent] = []
     async for event in engine.generate(request):
         found.append(event)
@@ -145,34 +143,16 @@ async def _events(subject: Subject, model: Model) -> list[EngineEvent]:
     return found
 
 
-class _Record:
-    """A ticket that keeps every event, and wants more even after the end."""
-
-    left = full = False
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self.events: list[EngineEvent] = []
-        self.over = threading.Event()
-
-    def request(self) -> Request:
-        return self._request
-
-    def admit(self) -> bool:
-        return True
-
-    def deliver(self, event: EngineEvent) -> bool:
-        self.events.append(event)
-        return len(self.events) < MANY
-
-    def end(self, error: BaseException | None = None) -> None:  # noqa: ARG002  # events tell it
-        self.over.set()
-
-    def on_leave(self, call: Callable[[], object]) -> None:
-        """Nobody leaves."""
-
-    def when_room(self, call: Callable[[], object]) -> None:
-        """There is always room."""
+async def _pushed(engine: BatchingEngine, request: Request, seconds: float) -> list[EngineEvent]:
+    record = Record(request, most=MANY)
+    engine.submit(record)
+    try:
+        await anyio.to_thread.run_sync(record.wait, seconds)
+    except TimeoutError as error:
+        raise LawBroken(f"the engine told no end within {seconds:g} s") from error
+    await anyio.sleep(AFTERWARDS)
+    require(not record.late, f"the engine delivered {record.late!r} after the end it told")
+    return record.events
 
 
 def _failing(subject: Subject, model: Model) -> Generation:
@@ -235,6 +215,27 @@ _VALUES: CallOptions = {
     "frequency_penalty": 0.1,
     "seed": 1,
     "ignore_eos": True,
+    "typical_p": 0.9,
+    "top_n_sigma": 2.0,
+    "xtc_probability": 0.5,
+    "xtc_threshold": 0.2,
+    "dynatemp_range": 0.3,
+    "dynatemp_exponent": 1.5,
+    "mirostat": 2,
+    "mirostat_tau": 4.0,
+    "mirostat_eta": 0.2,
+    "repeat_last_n": 32,
+    "dry_multiplier": 0.8,
+    "dry_base": 1.5,
+    "dry_allowed_length": 3,
+    "dry_penalty_last_n": 32,
+    "dry_sequence_breakers": ("\n",),
+    "logit_bias": {1: 0.5},
+    "logprobs": 2,
+    "schema": {"type": "integer"},
+    "regex": "[0-9]+",
+    "choices": ("yes", "no"),
+    "grammar": 'start: "yes" | "no"',
 }
 
 

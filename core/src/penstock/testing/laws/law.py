@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import anyio
+
 from penstock.testing.subject import Subject
 
 __all__ = ["Law", "LawBroken", "require"]
@@ -16,11 +18,20 @@ class LawBroken(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """A promise. `check` raises `LawBroken` where the subject does not keep it."""
+    """A promise; `look` is how it is looked at."""
 
     number: int
     title: str
-    check: Callable[[Subject], Awaitable[None]]
+    look: Callable[[Subject], Awaitable[None]]
+
+    async def check(self, subject: Subject) -> None:
+        """Raise `LawBroken` where the subject does not keep it, or cannot be looked at for long."""
+        with anyio.move_on_after(subject.longest) as scope:
+            await self.look(subject)
+        require(
+            not scope.cancelled_caught,
+            f"not done after {subject.longest:g} s: a generation has no end",
+        )
 
     def __str__(self) -> str:
         return f"law {self.number}: {self.title}"
