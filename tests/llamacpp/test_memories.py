@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from penstock.testing import Record
+from penstock_llamacpp.context import ABORTED, DONE, Context, Shape
 from penstock_llamacpp.engine import LlamaCppEngine
 from penstock_llamacpp.testing import FaultyContext
 
@@ -332,6 +334,40 @@ def test_after_an_evaluation_that_failed_nothing_is_trusted(
     variant.assert_right(ask(model, again, **greedy()), again)
 
 
+class Interrupted(Context):
+    """A context whose next evaluations are really told to stop, as many as `times`."""
+
+    times = 0
+
+    def decode(self) -> int:
+        if self.times:
+            self.times -= 1
+            self.abort()
+        return super().decode()
+
+
+def test_an_evaluation_that_was_told_to_stop_spoils_nobody(
+    variant: Variant, fresh, submit, ask
+) -> None:
+    """llama.cpp leaves a recurrent state in pieces then, that of sequences beside it too."""
+    options = EXACT | variant.options
+    model = fresh(variant.path, context=Interrupted, parallel=3, **options)
+    idle = {prompt: prompt + text(ask(model, prompt, **greedy())) for prompt in ("1 ", "2 ", "3 ")}
+    for turn in range(9):
+        # Those that go on have others between them, whose states are moved for their sake.
+        first, second, third = random.Random(turn).sample(sorted(idle.values()), 3)
+        prompts = [first + STORY * 4 + str(turn), second + STORY * 4 + str(turn)]
+        records = [submit(model, prompt, **greedy()) for prompt in prompts]
+        for after in (1, 1, 2, 3):
+            time.sleep(0.001 * after)
+            model._context.times = 1
+        for prompt, record in zip(prompts, records, strict=True):
+            record.wait()
+            variant.assert_right(record, prompt)
+        for again in (third + "And? ", first + "And? "):
+            variant.assert_right(ask(model, again, **greedy()), again)
+
+
 def test_what_was_saved_is_right_in_another_engine(engine, say, tmp_path: Path) -> None:
     first = engine()
     record = say(first, STORY)
@@ -411,3 +447,29 @@ def test_in_any_order(engine, submit, variant: Variant, seed: int) -> None:
         variant.assert_right(record, prompt)
     held = model.occupancy()
     assert (held.live, held.live_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "hybrid"])
+def test_why_nothing_is_trusted_after_a_stop(opened, tmp_path: Path, kind: str) -> None:
+    """If this fails, llama.cpp takes back what it did to sequences beside those of the batch."""
+    weights = opened(KINDS[kind](tmp_path / "model.gguf"), flash_attn=False)
+    logits = []
+    for stopped in (False, True):
+        context = Context(weights, weights.options, 1, Shape(512, 512, 4))
+        for sequence in (0, 3, 1):  # the last one's state must move beside the first one's
+            _evaluate(context, {sequence: ([260 + sequence] * 20, 0)})
+        if stopped:
+            context.abort()
+            assert _evaluate(context, {0: ([270] * 9, 20), 1: ([271] * 9, 20)}) == ABORTED
+            context.resume()
+        assert _evaluate(context, {3: ([280], 20)}) == DONE
+        logits.append(context.logits(0).copy())
+        context.close()
+    assert np.abs(logits[0] - logits[1]).max() > 1
+
+
+def _evaluate(context: Context, parts: Mapping[int, tuple[list[int], int]]) -> int:
+    context.batch.clear()
+    for sequence, (tokens, position) in parts.items():
+        context.batch.extend(tokens, position, sequence, output=True)
+    return context.decode()
