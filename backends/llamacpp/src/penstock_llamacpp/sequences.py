@@ -61,7 +61,8 @@ class Held:
     """A sequence of the context: the first `count` of `tokens` are evaluated.
 
     `live` while a stream uses it; else it is a kept prefix, last used at `used`. At the counts in
-    `marks`, a checkpoint is to be made of it; a `checkpoint` is never taken over, only copied.
+    `marks`, a checkpoint is to be made of it; a `checkpoint` is never taken over, only copied. One that is
+    `bulky` has no room on the shelf.
     """
 
     id: int
@@ -71,6 +72,7 @@ class Held:
     used: int = 0
     marks: tuple[int, ...] = ()
     checkpoint: bool = False
+    bulky: bool = False
 
     def until_mark(self, most: int) -> int:
         """Return how many of `most` tokens may be evaluated before a checkpoint is due."""
@@ -177,9 +179,19 @@ class Sequences:
         return True
 
     def spill(self, most: int) -> None:
-        """Move kept prefixes to the shelf until they hold at most that many tokens."""
-        while self._shelf.room and self.idle_tokens > most and self.evict():
-            continue
+        """Move kept prefixes to the shelf until they hold at most that many tokens.
+
+        What the shelf is too small for stays where it is.
+        """
+        movable = sorted(
+            (held for held in self._idle() if not held.bulky), key=lambda held: held.used
+        )
+        for held in movable if self._shelf.room else ():
+            if self.idle_tokens <= most:
+                return
+            held.bulky = not self._shelve(held)
+            if not held.bulky:
+                self.drop(held)
 
     def distrust(self) -> None:
         """Forget all that the context holds; sequences in use stay so, and are empty."""
@@ -302,13 +314,13 @@ class Sequences:
             self.evict()
         return self._free.pop()
 
-    def _shelve(self, held: Held) -> None:
+    def _shelve(self, held: Held) -> bool:
+        """Put a kept prefix on the shelf; False if there is no room for one that is worth it."""
         tokens = held.tokens[: held.count]
-        if held.count < _WORTH_KEEPING or not self._shelf.room or self._shelf.has(tokens):
-            return
-        state = self._memory.save(held.id)
-        if state is not None:
-            self._shelf.put(tokens, state)
+        if held.count < _WORTH_KEEPING or self._shelf.has(tokens):
+            return True
+        state = self._memory.save(held.id) if self._shelf.room else None
+        return state is not None and self._shelf.put(tokens, state)
 
 
 def _pays(entry: Shelved, count: int, held: int) -> bool:
