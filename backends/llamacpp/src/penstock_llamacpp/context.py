@@ -33,6 +33,9 @@ _FAILURES = {
     -3: ("failed while computing", "Its log, `penstock.llamacpp`, may say more"),
 }
 
+_MIXED = 48
+"""Prompt tokens in a step with others, on CPUs."""
+
 _MOST_VIEWS = 1024
 
 Logits = npt.NDArray[np.float32]
@@ -58,6 +61,7 @@ class Context:
         self._stop = ctypes.create_string_buffer(2)
         params = context_parameters(library, weights, options, threads, shape.cells)
         params.n_seq_max = params.n_outputs_max = shape.sequences
+        params.n_batch = max(params.n_batch, shape.sequences)  # a row for each, at least
         params.kv_unified = True
         _abortable(params, self._stop, library.structs)
         self._pointer: int | None
@@ -72,6 +76,9 @@ class Context:
         self.length = min(shape.length, int(library.context_length(self._pointer)))
         self.cells = int(library.context_cells(self._pointer))
         self.chunk = int(library.context_ubatch(self._pointer))
+        # With running streams: on CPUs, flash attention goes another way from 64 rows on, which is
+        # made for rows of one text, and slower for a mixture.
+        self.mixed = self.chunk if self._waits else min(self.chunk, _MIXED)
         self.batch = Batch(library.structs, int(library.context_batch(self._pointer)))
 
     @property

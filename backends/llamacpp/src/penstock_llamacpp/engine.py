@@ -73,7 +73,7 @@ class LlamaCppEngine(BatchingEngine):
         self._scheduler = scheduler = Scheduler(
             context,
             self._sequences,
-            partial(Steps, context),
+            partial(Steps, context, options.prompt_stretch),
             Speaker(context, vocabulary),
             parallel=options.parallel,
             idle_tokens=context.cells if weights.gpu_layers_asked else _IDLE_TOKENS,

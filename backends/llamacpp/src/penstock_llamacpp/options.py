@@ -67,6 +67,8 @@ class LoadOptions:
     parallel          generations that run at once
     n_cells           tokens that all generations and kept prefixes together may hold
     queue_limit       generations that may wait
+    prompt_stretch    how many times as long as usual a step of running streams may take while a
+                      prompt is evaluated, 1 or more: larger is sooner for the prompt
     reuse_prefix      keep what was evaluated, for prompts that begin with it
     cache_bytes       memory for what is put aside of it, in bytes; 0 is none
 
@@ -113,6 +115,7 @@ class LoadOptions:
     parallel: int = 4
     n_cells: int | None = None
     queue_limit: int = 256
+    prompt_stretch: float = 3.5
     reuse_prefix: bool = True
     cache_bytes: int = 512 * 2**20
 
@@ -271,6 +274,11 @@ def _are_loras(value: object) -> bool:
     )
 
 
+def _is_stretch(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 1  # type: ignore[arg-type, operator]
+
+
 _TOKENS = " of tokens,"
 _THREADS = _whole(1, _MOST_THREADS, optional=True)
 
@@ -288,6 +296,7 @@ _RULES: Mapping[str, _Rule] = {
     "parallel": _whole(1, _MOST_PARALLEL),
     "n_cells": _whole(1, unit=_TOKENS, optional=True),
     "queue_limit": _whole(0),
+    "prompt_stretch": (_is_stretch, "a number of 1 or more"),
     "reuse_prefix": _flag(),
     "cache_bytes": _whole(0, 2**62, " of bytes,"),
     "n_threads": _THREADS,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 __all__ = ["Pace"]
 
-_STRETCH = 2.4
-"""How much longer than a step without prompts a step with one may take."""
-
 _SHORTEST = 0.004
 """Seconds that a step with a prompt may always take: nobody sees a gap that short."""
 
 _ALONE = 0.15
 """Seconds that a step may take which no running stream waits for: those that arrive would."""
 
-_LEAST, _LEAST_ALONE, _FIRST = 16, 64, 128
+_LEAST, _LEAST_ALONE, _FIRST = 8, 64, 128
 """Tokens: in a step with others, in a step of its own, and before anything was measured."""
 
 _MEMORY = 0.25
@@ -21,13 +18,17 @@ _MEMORY = 0.25
 
 
 class Pace:
-    """Learns what rows cost, and sizes the share of prompts in a step; at most `most` tokens.
+    """Learns what rows cost, and sizes the share of prompts in a step.
 
-    The sizes are few, since llama.cpp plans the computation anew for each.
+    That is at most `most` tokens, and `among` where streams run, whose steps take about `stretch`
+    times as long as usual then. The sizes are few, since llama.cpp plans the computation anew for
+    each.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, among: int, stretch: float) -> None:
         self._most = most
+        self._among = min(among, most)
+        self._stretch = stretch
         self._decode: dict[int, float] = {}
         self._prompt_token: float | None = None
 
@@ -35,12 +36,12 @@ class Pace:
         """Return how many prompt tokens may join a step of `decoding` running streams."""
         cost = self._prompt_token
         if cost is None:
-            return min(self._most, _FIRST if not decoding else _LEAST)
+            return min(self._among, _LEAST) if decoding else min(self._most, _FIRST)
         if not decoding:
             return min(self._most, max(_LEAST_ALONE, _power(int(_ALONE / cost))))
         usual = self._usual(decoding)
-        spare = max(_SHORTEST, usual * _STRETCH) - usual
-        return min(self._most, max(_LEAST, int(spare / cost) // _LEAST * _LEAST))
+        spare = max(_SHORTEST, usual * self._stretch) - usual
+        return min(self._among, max(_LEAST, int(spare / cost) // _LEAST * _LEAST))
 
     def note(self, decoding: int, prompt: int, seconds: float) -> None:
         """Learn from a step of `decoding` streams and `prompt` tokens."""

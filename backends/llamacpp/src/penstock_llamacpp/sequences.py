@@ -61,8 +61,8 @@ class Held:
     """A sequence of the context: the first `count` of `tokens` are evaluated.
 
     `live` while a stream uses it; else it is a kept prefix, last used at `used`. At the counts in
-    `marks`, a checkpoint is to be made of it; a `checkpoint` is never taken over, only copied. One that is
-    `bulky` has no room on the shelf.
+    `marks`, a checkpoint is to be made of it; a `checkpoint` is never taken over, only copied. One
+    that is `bulky` has no room on the shelf.
     """
 
     id: int

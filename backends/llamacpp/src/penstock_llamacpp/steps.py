@@ -28,6 +28,7 @@ class Evaluation(Protocol):
 
     batch: Batch
     chunk: int
+    mixed: int
     recurrent: bool
     """Whether a step that is not finished may leave any sequence in pieces, in it or not."""
 
@@ -85,10 +86,10 @@ class Steps:
     one, and those that fail alone fail.
     """
 
-    def __init__(self, context: Evaluation, relief: Relief) -> None:
+    def __init__(self, context: Evaluation, stretch: float, relief: Relief) -> None:
         self._context = context
         self._relief = relief
-        self._pace = Pace(context.chunk)
+        self._pace = Pace(context.chunk, context.mixed, stretch)
 
     def run(self, streams: Sequence[Stream], wanted: Callable[[Sequence[Stream]], bool]) -> Result:
         """Evaluate the next tokens of `streams`; `wanted` is asked right before the work."""
