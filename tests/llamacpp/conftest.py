@@ -29,8 +29,14 @@ def request(prompt: str | tuple[Segment, ...], **options: object) -> Request:
     return Request(prompt=segments, sampling=Sampling(**options))
 
 
-def submit(engine: LlamaCppEngine, prompt: str | tuple[Segment, ...], **options: object) -> Record:
-    record = Record(request(prompt, **options))
+def submit(
+    engine: LlamaCppEngine,
+    prompt: str | tuple[Segment, ...],
+    *,
+    behind_after: int | None = None,
+    **options: object,
+) -> Record:
+    record = Record(request(prompt, **options), behind_after=behind_after)
     engine.submit(record)
     return record
 

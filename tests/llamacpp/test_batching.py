@@ -36,8 +36,9 @@ GREEDY = {"temperature": 0, "ignore_eos": True, "max_tokens": TOKENS}
 def start(submit):
     """`start(engine, prompt, tokens)` starts a greedy generation of that length."""
 
-    def start(engine, prompt: str, tokens: int = TOKENS) -> Record:
-        return submit(engine, prompt, **GREEDY | {"max_tokens": tokens})
+    def start(engine, prompt: str, tokens: int = TOKENS, behind_after: int | None = None) -> Record:
+        options = GREEDY | {"max_tokens": tokens}
+        return submit(engine, prompt, behind_after=behind_after, **options)
 
     return start
 
@@ -130,9 +131,7 @@ def test_a_stream_nobody_reads_is_left_out_and_loses_nothing(
     pocket: Path, fresh, start, alone: dict[str, list[int]]
 ) -> None:
     engine = fresh(pocket, flash_attn=False, parallel=4)
-    slow = start(engine, PROMPTS[0])
-    wait_for(slow, 10)
-    slow.hold()
+    slow = start(engine, PROMPTS[0], behind_after=10)
     others = [start(engine, prompt) for prompt in PROMPTS[1:4]]
     for record in others:
         record.wait()
@@ -150,9 +149,7 @@ def test_a_stream_nobody_reads_makes_way_and_comes_back(
     pocket: Path, fresh, start, alone: dict[str, list[int]]
 ) -> None:
     engine = fresh(pocket, flash_attn=False, parallel=1)
-    slow = start(engine, PROMPTS[0])
-    wait_for(slow, 10)
-    slow.hold()
+    slow = start(engine, PROMPTS[0], behind_after=10)
     others = [start(engine, prompt) for prompt in PROMPTS[1:4]]
     for prompt, record in zip(PROMPTS[1:4], others, strict=True):
         record.wait()

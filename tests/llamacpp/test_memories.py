@@ -272,9 +272,7 @@ def test_one_that_makes_way_comes_back_as_it_was(
     engine, submit, say, variant: Variant, cache_bytes: int
 ) -> None:
     model = engine(parallel=1, cache_bytes=cache_bytes)
-    slow = submit(model, STORY, **greedy())
-    wait_for(lambda: len(slow.tokens) > 5)
-    slow.hold()
+    slow = submit(model, STORY, behind_after=8, **greedy())
     for number in range(12):
         say(model, f"{number} {STORY}")
     assert not slow.ended

@@ -259,7 +259,12 @@ class Bench:
         self.memory = Tape(kind, room, 10**9)
         self.shelf = Shelf(shelf, whole=kind != "plain")
         self.sequences = Sequences(
-            self.memory, room, self.shelf, rewinds=kind != "recurrent", reuse=True
+            self.memory,
+            room,
+            self.shelf,
+            rewinds=kind != "recurrent",
+            reuse=True,
+            plain=kind == "plain",
         )
 
     def start(self, *tokens: int) -> tuple[Held, int]:

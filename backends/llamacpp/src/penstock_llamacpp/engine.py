@@ -68,6 +68,7 @@ class LlamaCppEngine(BatchingEngine):
             Shelf(options.cache_bytes, whole=weights.recurrent or weights.window > 0),
             rewinds=weights.rewinds,
             reuse=options.reuse_prefix,
+            plain=weights.rewinds and not weights.window,
         )
         tally = Tally(options.parallel + options.queue_limit)
         self._scheduler = scheduler = Scheduler(

@@ -89,16 +89,25 @@ class Sequences:
     is taken over; of others, the shared part is copied, which costs no memory, if the memory can
     go on from there. `rewinds` is whether it usually can. Where it cannot, only whole sequences
     serve, and so copies are kept of a prompt near its end, and of what it shares with another:
-    these checkpoints are what a prompt finds that goes on in another way.
+    these checkpoints are what a prompt finds that goes on in another way. A `plain` memory has no
+    windows and no states: what one sequence holds of a text is as good as what another does.
     """
 
     def __init__(
-        self, memory: Memory, room: int, shelf: Shelf, *, rewinds: bool, reuse: bool
+        self,
+        memory: Memory,
+        room: int,
+        shelf: Shelf,
+        *,
+        rewinds: bool,
+        reuse: bool,
+        plain: bool = False,
     ) -> None:
         self._memory = memory
         self._shelf = shelf
         self._rewinds = rewinds
         self._reuse = reuse
+        self._plain = plain
         self._free = list(range(room - 1, -1, -1))
         self._held: dict[int, Held] = {}
         self._clock = 0
@@ -189,7 +198,7 @@ class Sequences:
         for held in movable if self._shelf.room else ():
             if self.idle_tokens <= most:
                 return
-            held.bulky = not self._shelve(held)
+            held.bulky = not (self._is_spare(held) or self._shelve(held))
             if not held.bulky:
                 self.drop(held)
 
@@ -245,9 +254,17 @@ class Sequences:
                 return restored
         if held is None:
             return None
-        if not (held.live or held.checkpoint) and count == held.count:
+        if self._may_take(held, count):
+            held.count = count
             return held
         return self._copied(held, count) if count >= _WORTH_COPYING else None
+
+    def _may_take(self, held: Held, count: int) -> bool:
+        """Whether a kept prefix is better taken over, but for the few tokens behind `count`."""
+        if held.live or held.checkpoint:
+            return False
+        few = self._plain and held.count - count < _WORTH_KEEPING
+        return count == held.count or (few and self._memory.remove(held.id, count))
 
     def _longest(self, tokens: array[int], most: int) -> tuple[Held | None, int]:
         best, longest = None, 0
@@ -284,6 +301,12 @@ class Sequences:
         if other.checkpoint or not begins(held.tokens, other.tokens):
             return False
         return held.count == other.count or self._memory.reaches(held.id, other.count)
+
+    def _is_spare(self, held: Held) -> bool:
+        """Whether a sequence in use holds what `held` does, but for a few tokens."""
+        others = [other for other in self._held.values() if other.live and self._plain]
+        held_too = (shared(held.tokens, one.tokens, min(held.count, one.count)) for one in others)
+        return any(held.count - count < _WORTH_KEEPING for count in held_too)
 
     def _copied(self, source: Held, count: int) -> Held:
         source.used = self._now()  # it must outlive the making of room

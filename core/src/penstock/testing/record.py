@@ -16,13 +16,17 @@ class Record:
     """What a test hands to `BatchingEngine.submit`.
 
     `events` are what was delivered, in order. `hold()` makes its reader fall behind, `go_on()`
-    catch up, `leave()` go away. `most` events are wanted at most. `late` is what came after the
+    catch up, `leave()` go away. `most` events are wanted at most; after `behind_after`
+    of them the reader falls behind by itself. `late` is what came after the
     end, where nothing may come.
     """
 
-    def __init__(self, request: Request, *, most: int | None = None) -> None:
+    def __init__(
+        self, request: Request, *, most: int | None = None, behind_after: int | None = None
+    ) -> None:
         self._request = request
         self._most = most
+        self._behind_after = behind_after
         self._ended = threading.Event()
         self._on_leave: Callable[[], object] | None = None
         self._room = Bells()
@@ -109,6 +113,8 @@ class Record:
             self.late.append(event)
             return False
         self.events.append(event)
+        if len(self.events) == self._behind_after:
+            self.hold()
         return not self.left and (self._most is None or len(self.events) < self._most)
 
     def wake(self) -> None:
