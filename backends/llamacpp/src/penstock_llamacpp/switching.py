@@ -12,7 +12,7 @@ import threading
 
 __all__ = ["EAGER", "Eagerness"]
 
-_SECONDS = 0.0005
+_SECONDS = 0.00005
 
 
 class Eagerness:
