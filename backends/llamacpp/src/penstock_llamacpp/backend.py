@@ -23,8 +23,8 @@ from penstock_llamacpp.weights import Weights
 
 __all__ = ["LlamaCpp"]
 
-_KEPT = 8
-"""Sequences beyond those that run, for kept prefixes."""
+_KEPT, _KEPT_STATES = 8, 3
+"""Sequences beyond those that run, for kept prefixes; a recurrent model takes memory for each."""
 
 _CHEAP = 2**28
 """Bytes of keys and values that are taken without being asked for."""
@@ -146,7 +146,8 @@ class _Loading:
         length = options.context_length(weights.trained_context)
         cells = max(options.n_cells or _cells(weights, length, options.parallel), length)
         self._refuse_beyond_memory(weights, cells)
-        return Shape(length, cells, options.parallel + _KEPT)
+        kept = _KEPT_STATES if weights.recurrent else _KEPT
+        return Shape(length, cells, options.parallel + kept)
 
     def _refuse_beyond_memory(self, weights: Weights, cells: int) -> None:
         needed, there = weights.context_bytes(cells), _memory()
