@@ -55,9 +55,10 @@ class Scheduler:
     Whatever happens to a stream, from whatever thread, comes as a command through one inbox; the
     thread sleeps when there is nothing to do, and never waits for a reader. A stream whose reader
     is behind is left out; where others wait for its place, it gives up its sequence and comes
-    back later, without having lost anything. While streams
-    run, kept prefixes hold at most `idle_tokens` in the context. `ended` is called once for every
-    stream, `dispose` at the end of the thread.
+    back later, without having lost anything.
+
+    While streams run, kept prefixes hold at most `idle_tokens` in the context. `ended` is called
+    once for every stream, `dispose` at the end of the thread.
     """
 
     def __init__(
