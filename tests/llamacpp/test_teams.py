@@ -1,0 +1,39 @@
+"""A model at rest keeps no threads for its computation: others would wait at their barriers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from penstock_llamacpp import teams
+
+TASKS = Path("/proc/self/task")
+
+
+def count() -> int:
+    return len(list(TASKS.iterdir()))
+
+
+def test_to_dismiss_where_nothing_was_computed_is_harmless() -> None:
+    teams.dismiss()
+    teams.dismiss()
+
+
+@pytest.mark.skipif(not TASKS.exists(), reason="counts threads in /proc")
+def test_a_model_at_rest_has_two_threads(pocket: Path, fresh, ask, submit) -> None:
+    if teams._pause() is None:
+        pytest.skip("this llama.cpp was built without GCC's OpenMP")
+    before = count()
+    engine = fresh(pocket, n_threads=3)
+    record = submit(engine, "Once upon a time", ignore_eos=True)
+    while not record.tokens:
+        time.sleep(0.001)
+    assert count() >= before + 4
+    record.leave()
+    record.wait()
+    ends = time.monotonic() + 5
+    while count() > before + 2:
+        assert time.monotonic() < ends
+        time.sleep(0.001)
+    assert ask(engine, "Once upon a time", max_tokens=3).ids
