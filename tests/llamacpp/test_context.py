@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,19 +84,13 @@ def test_without_room_nothing_is_lost(context: Context) -> None:
 def test_an_abort_stops_the_computation_and_is_taken_back(context: Context) -> None:
     context.batch.clear()
     context.batch.extend([270] * 1024, 0, 0, output=True)
-    timer = threading.Timer(0.005, context.abort)
-    timer.start()
-    began = time.perf_counter()
-    code = context.decode()
-    stopped = time.perf_counter() - began
-    timer.join()
-    assert code == ABORTED
+    context.abort()
+    assert context.decode() == ABORTED
     assert context.last(0) < 1023
     context.resume()
     context.remove(0, 0)
-    began = time.perf_counter()
     assert context.decode() == DONE
-    assert stopped < time.perf_counter() - began
+    assert context.last(0) == 1023
 
 
 def test_what_would_end_the_process_is_an_error(context: Context) -> None:
