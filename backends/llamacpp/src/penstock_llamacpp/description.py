@@ -8,7 +8,6 @@ from penstock.request import ENGINE_OPTIONS
 from penstock_llamacpp.context import Context
 from penstock_llamacpp.library import version
 from penstock_llamacpp.options import LoadOptions
-from penstock_llamacpp.parameters import ContextFacts
 from penstock_llamacpp.sampling import DEFAULTS
 from penstock_llamacpp.vocabulary import Vocabulary
 from penstock_llamacpp.weights import Weights
@@ -38,7 +37,7 @@ def describe(
             parallel=options.parallel,
         ),
         defaults=DEFAULTS,
-        details=_of_weights(weights, threads) | _of_context(context.facts, options),
+        details=_of_weights(weights, threads) | _of_context(context, options),
     )
 
 
@@ -82,8 +81,11 @@ def _of_weights(weights: Weights, threads: int) -> dict[str, OptionValue]:
     }
 
 
-def _of_context(facts: ContextFacts, options: LoadOptions) -> dict[str, OptionValue]:
+def _of_context(context: Context, options: LoadOptions) -> dict[str, OptionValue]:
+    facts = context.facts
     return {
+        "parallel": options.parallel,
+        "n_cells": context.cells,
         "n_threads_batch": facts.n_threads_batch,
         "n_batch": facts.n_batch,
         "n_ubatch": facts.n_ubatch,
