@@ -21,19 +21,18 @@ def test_to_dismiss_where_nothing_was_computed_is_harmless() -> None:
 
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads in /proc")
-def test_a_model_at_rest_has_two_threads(pocket: Path, fresh, ask, submit) -> None:
+def test_a_model_at_rest_gives_up_its_team(pocket: Path, fresh, ask, submit) -> None:
     if teams._pause() is None:
         pytest.skip("this llama.cpp was built without GCC's OpenMP")
-    before = count()
     engine = fresh(pocket, n_threads=3)
     record = submit(engine, "Once upon a time", ignore_eos=True)
     while not record.tokens:
         time.sleep(0.001)
-    assert count() >= before + 4
+    at_work = count()
     record.leave()
     record.wait()
     ends = time.monotonic() + 5
-    while count() > before + 2:
-        assert time.monotonic() < ends
+    while count() > at_work - 2:  # the third of its threads is its own
+        assert time.monotonic() < ends, (count(), at_work)
         time.sleep(0.001)
     assert ask(engine, "Once upon a time", max_tokens=3).ids
