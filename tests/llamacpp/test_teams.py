@@ -22,9 +22,9 @@ def test_to_dismiss_where_nothing_was_computed_is_harmless() -> None:
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads in /proc")
 def test_a_model_at_rest_gives_up_its_team(pocket: Path, fresh, ask, submit) -> None:
-    if teams._pause() is None:
-        pytest.skip("this llama.cpp was built without GCC's OpenMP")
     engine = fresh(pocket, n_threads=3)
+    if teams._openmp() is None:
+        pytest.skip("this llama.cpp was built without GCC's OpenMP")
     record = submit(engine, "Once upon a time", ignore_eos=True)
     while not record.tokens:
         time.sleep(0.001)

@@ -9,9 +9,7 @@ tokens/s beside an idle one, 1,373 after that gave up its team, 1,394 alone).
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
-from collections.abc import Callable
 
 __all__ = ["dismiss"]
 
@@ -21,17 +19,15 @@ _SOFT = 1
 
 def dismiss() -> None:
     """Give up this thread's team, between evaluations; the next one makes it again, in 0.1 ms."""
-    pause = _pause()
-    if pause is not None:
-        pause(_SOFT)
+    library = _openmp()
+    if library is not None:
+        library.omp_pause_resource_all(_SOFT)
 
 
-@functools.cache
-def _pause() -> Callable[[int], int] | None:
+def _openmp() -> ctypes.CDLL | None:
+    """Return GCC's OpenMP, if llama.cpp was built with it, and has been loaded."""
     try:
-        # Only if llama.cpp was built with it, and has loaded it.
         found = ctypes.CDLL("libgomp.so.1", mode=os.RTLD_NOLOAD)
-        pause: Callable[[int], int] = found.omp_pause_resource_all
     except (AttributeError, OSError):
         return None
-    return pause
+    return found if hasattr(found, "omp_pause_resource_all") else None
