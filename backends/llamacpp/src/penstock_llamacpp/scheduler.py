@@ -121,6 +121,7 @@ class Scheduler:
         with self._lock:
             if self._closing:
                 raise ModelClosed("the model is closed")
+            self._inbox.put(self._waking.now)  # the work may take longer than a step
             self._inbox.put(partial(_answer, future, work))
         return future
 
@@ -339,12 +340,14 @@ class Scheduler:
         for place in (self._running, self._paused, self._parked, self._waiting):
             if stream in place:
                 place.remove(stream)
-        self._give_back(stream)
-        stream.sampler.close()
-        if reason is not None:
-            stream.ticket.deliver(stream.finish(reason))
-        self._ended()
-        stream.ticket.end(error)
+        try:
+            self._give_back(stream)
+            stream.sampler.close()
+            if reason is not None:
+                stream.ticket.deliver(stream.finish(reason))
+        finally:  # whatever went wrong, nobody is left waiting for an end
+            self._ended()
+            stream.ticket.end(error)
 
     def _give_back(self, stream: Stream) -> None:
         held, stream.held = stream.held, None
