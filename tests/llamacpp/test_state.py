@@ -60,6 +60,19 @@ def test_what_is_not_there_cannot_be_saved(pocket: Path, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_named(pocket: Path, tmp_path: Path) -> None:
+    with load(pocket) as model:
+        model.complete(STORY, max_tokens=1).result()
+        with pytest.raises(UsageError, match=r"missing/x' cannot be written: No such file"):
+            model.save_state(tmp_path / "missing" / "x", STORY)
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(UsageError, match="cannot be written"):
+            model.save_state(tmp_path / "folder", STORY)
+        with pytest.raises(LoadError, match="cannot be read"):
+            model.load_state(tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 @pytest.fixture
 def saved(pocket: Path, tmp_path: Path) -> Path:
     file = tmp_path / "story.state"

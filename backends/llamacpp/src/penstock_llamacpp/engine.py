@@ -115,7 +115,7 @@ class LlamaCppEngine(BatchingEngine):
     def save_state(self, prompt: PromptLike, path: Path) -> int:
         """Save what is evaluated of `prompt` and of the answer to it, if the model still has it.
 
-        Raises `UsageError` if it has nothing of it, `OSError` where the file cannot be written.
+        Raises `UsageError` if it has nothing of it, or where the file cannot be written.
         """
         tokens = array("i", self.tokenize(prompt))
         found = self._scheduler.call(partial(self._sequences.export, tokens)).result()

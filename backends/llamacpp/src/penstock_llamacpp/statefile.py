@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from penstock.errors import LoadError, ModelNotFound
+from penstock.errors import LoadError, ModelNotFound, UsageError
 
 from penstock_llamacpp.shelf import State
 
@@ -47,7 +47,7 @@ class Identity:
 
 
 def write(path: Path, identity: Identity, tokens: array[int], state: State) -> None:
-    """Write a state to `path`, whole or not at all. Raises `OSError`."""
+    """Write a state to `path`, whole or not at all. Raises `UsageError` where that cannot be."""
     head = identity.described()
     parts = [
         _MAGIC,
@@ -57,17 +57,13 @@ def write(path: Path, identity: Identity, tokens: array[int], state: State) -> N
         state.tobytes(),
     ]
     digest = hashlib.sha256(b"".join(parts)).digest()
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as file:
-        try:
-            file.writelines([*parts, digest])
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    try:
+        _put([*parts, digest], path)
+    except OSError as error:
+        raise UsageError(
+            f"{str(path)!r} cannot be written: {error.strerror or error}",
+            hint="Give a path in a folder that exists, with room for the state",
+        ) from error
 
 
 def read(path: Path, identity: Identity) -> tuple[array[int], State]:
@@ -91,11 +87,27 @@ def read(path: Path, identity: Identity) -> tuple[array[int], State]:
     return tokens, state
 
 
+def _put(parts: list[bytes], path: Path) -> None:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as file:
+        try:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
 def _content(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise ModelNotFound(f"there is no file {str(path)!r}", hint="Check the path") from error
+    except OSError as error:
+        raise LoadError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
     body, digest = data[:-_DIGEST], data[-_DIGEST:]
     # The digest is of the whole, so that what is inside has the sizes that it says it has.
     if not data.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
