@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,3 +67,12 @@ def test_a_model_that_is_closed_at_work_gives_it_back(pocket: Path, fresh, submi
         time.sleep(0.001)
     engine.close()
     assert now() == 0.004
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has the slack, and tells it")
+def test_the_thread_that_generates_waits_no_longer_than_it_should(pocket: Path, fresh, ask) -> None:
+    engine = fresh(pocket)
+    ask(engine, "Once upon a time", max_tokens=3)
+    (thread,) = (one for one in threading.enumerate() if one.name == "penstock llama.cpp")
+    slack = Path(f"/proc/{thread.native_id}/timerslack_ns")
+    assert int(slack.read_text()) == 1000

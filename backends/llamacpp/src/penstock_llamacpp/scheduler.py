@@ -19,7 +19,7 @@ from penstock_llamacpp.sequences import Sequences
 from penstock_llamacpp.speaker import Speaker
 from penstock_llamacpp.steps import Relief, Result, Steps
 from penstock_llamacpp.stream import Stream
-from penstock_llamacpp.switching import EAGER
+from penstock_llamacpp.switching import EAGER, be_punctual
 from penstock_llamacpp.waking import Waking
 
 __all__ = ["Scheduler"]
@@ -147,6 +147,7 @@ class Scheduler:
     def _run(self) -> None:
         try:
             self._context.own()
+            be_punctual()
             while not self._closing:
                 try:
                     self._turn()

