@@ -29,6 +29,8 @@ PROMPTS = (
     f"Ruth and {DRAGON}",
     "It was raining. Tom stayed at home and",
     "Rosa had a red ball. Rosa lost the ball in the forest.",
+    f"Otto and {DRAGON} " * 14 + "Rosa had a red ball. Rosa lost the ball in the forest.",
+    f"Otto and {DRAGON} " * 14 + "It was raining. Tom stayed at home and",
 )
 LONG = "and so on " * 200
 LENGTHS = (1, 7, 40, 150)

@@ -50,6 +50,27 @@ def test_it_follows_a_prompt_that_becomes_dearer() -> None:
     assert pace.room(7) == 16
 
 
+def test_what_is_left_behind_a_step_is_what_it_may_take_less_what_it_took() -> None:
+    assert learned(decode=0.020, token=0.001).rest(7, 0.025) == pytest.approx(0.035)
+    assert learned(decode=0.020, token=0.001).rest(7, 0.090) == pytest.approx(0.004)
+    assert learned(decode=0.020, token=0.001).rest(0, 0.0) == pytest.approx(0.15)
+
+
+def test_steps_beside_a_prompt_tell_that_the_texts_have_grown() -> None:
+    pace = learned(decode=0.020, token=0.001)
+    pace.note_beside(7, 0.024)
+    assert pace.rest(7, 0.024) == pytest.approx(0.036)
+    for _ in range(40):
+        pace.note_beside(7, 0.080)
+    assert pace.rest(7, 0.080) == pytest.approx(0.100, rel=0.01)
+
+
+def test_where_only_such_steps_were_seen_they_count() -> None:
+    pace = Pace(512, 48, 2.5)
+    pace.note_beside(7, 0.040)
+    assert pace.rest(7, 0.040) == pytest.approx(0.035)
+
+
 def test_before_anything_is_known_it_is_careful() -> None:
     assert Pace(512, 512, 3.0).room(7) == 8
     assert Pace(512, 512, 3.0).room(0) == 128

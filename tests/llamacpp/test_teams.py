@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -18,6 +19,34 @@ def count() -> int:
 def test_to_dismiss_where_nothing_was_computed_is_harmless() -> None:
     teams.dismiss()
     teams.dismiss()
+
+
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def told() -> tuple[str | None, str | None]:
+    """What a library that is loaded now reads, and a child would."""
+    return os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT")
+
+
+@pytest.mark.usefixtures("unset")
+def test_openmp_is_told_to_spin_while_it_is_loaded_and_nobody_else_is() -> None:
+    with teams.patient():
+        assert told() == ("active", "300000")
+    assert told() == (None, None)
+
+
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
+def test_what_the_user_has_set_stays(unset: pytest.MonkeyPatch, name: str) -> None:
+    unset.setenv(name, "passive")
+    before = told()
+    with teams.patient():
+        assert told() == before
+    assert told() == before
 
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads in /proc")

@@ -17,7 +17,7 @@ from penstock_llamacpp.parameters import context_parameters, new_context
 from penstock_llamacpp.shelf import State
 from penstock_llamacpp.weights import Weights
 
-__all__ = ["ABORTED", "DONE", "FULL", "Context", "Logits", "Shape"]
+__all__ = ["ABORTED", "DONE", "FULL", "TILE", "Context", "Logits", "Shape"]
 
 DONE, FULL, ABORTED = 0, 1, 2
 """What `llama_decode` returns: evaluated; no room in the memory; told to stop (llama.h)."""
@@ -35,6 +35,10 @@ _FAILURES = {
 
 _MIXED = 48
 """Prompt tokens in a step with others, on CPUs."""
+
+TILE = 64
+"""Rows from which on ggml's flash attention for CPUs shares what it loads of keys and values among
+them (GGML_FA_TILE_Q): in fewer rows, a token behind a long text takes several times as long."""
 
 _MOST_VIEWS = 1024
 
@@ -63,7 +67,7 @@ class Context:
         params.n_seq_max = params.n_outputs_max = shape.sequences
         params.n_batch = max(params.n_batch, shape.sequences)  # a row for each, at least
         params.kv_unified = True
-        _abortable(params, self._stop, library.structs)
+        self._arm(params, library.structs)
         self._pointer: int | None
         self._pointer, self.facts = new_context(weights, params)
         self._memory = library.context_memory(self._pointer)
@@ -161,10 +165,18 @@ class Context:
         self._library.memory_copy(self._memory, source, target, 0, count)
 
     def save(self, sequence: int) -> State | None:
-        size = self._library.state_size(self.pointer, self._checked(sequence), 0)
-        state = np.empty(size, np.uint8)
-        written = self._library.state_get(self.pointer, state.ctypes.data, size, sequence, 0)
-        return state if size and written == size else None
+        state = np.empty(self.state_bytes(sequence), np.uint8)
+        return state if self.save_into(sequence, state) else None
+
+    def state_bytes(self, sequence: int) -> int:
+        """Return how many bytes the state of `sequence` takes."""
+        return int(self._library.state_size(self.pointer, self._checked(sequence), 0))
+
+    def save_into(self, sequence: int, state: State) -> bool:
+        """Save the state of `sequence` into memory of just its size; False where that fails."""
+        size, address = state.nbytes, state.ctypes.data
+        written = self._library.state_get(self.pointer, address, size, sequence, 0)
+        return bool(size) and written == size
 
     def restore(self, sequence: int, state: State) -> bool:
         target = self._checked(sequence)
@@ -181,6 +193,14 @@ class Context:
         if found is not None:
             self._library.context_free(found)
 
+    def _arm(self, params: Any, structs: Any) -> None:
+        """Let `abort` stop an evaluation."""
+        # libc's strlen as the callback: it is asked between all nodes of the computation, and needs
+        # neither Python nor its lock. An empty string is "go on", one of one character is "stop".
+        libc = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
+        params.abort_callback = ctypes.cast(libc.strlen, structs.ggml_abort_callback)
+        params.abort_callback_data = ctypes.addressof(self._stop)
+
     def _view(self, address: int) -> Logits:
         if len(self._views) > _MOST_VIEWS:
             self._views.clear()
@@ -194,11 +214,3 @@ class Context:
         if not 0 <= sequence < self.sequences:
             raise EngineError(f"there is no sequence {sequence} of {self.sequences}")
         return sequence
-
-
-def _abortable(params: Any, stop: Any, structs: Any) -> None:
-    # libc's strlen as the callback: it is asked between all nodes of the computation, and needs
-    # neither Python nor its lock. An empty string is "go on", one of one character is "stop".
-    libc = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
-    params.abort_callback = ctypes.cast(libc.strlen, structs.ggml_abort_callback)
-    params.abort_callback_data = ctypes.addressof(stop)

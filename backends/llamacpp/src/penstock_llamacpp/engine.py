@@ -18,6 +18,7 @@ from penstock.events import Embeddings
 from penstock.messages import PromptLike, as_segments
 
 from penstock_llamacpp import statefile
+from penstock_llamacpp.aside import Aside, LlamaDesk
 from penstock_llamacpp.context import DONE, Context
 from penstock_llamacpp.description import describe
 from penstock_llamacpp.embedding import Embedder
@@ -70,16 +71,18 @@ class LlamaCppEngine(BatchingEngine):
             reuse=options.reuse_prefix,
             plain=weights.rewinds and not weights.window,
         )
+        aside = Aside(_desk(weights, options, threads, context), self._sequences, context.save)
         tally = Tally(options.parallel + options.queue_limit)
         self._scheduler = scheduler = Scheduler(
             context,
             self._sequences,
             partial(Steps, context, options.prompt_stretch),
             Speaker(context, vocabulary),
+            aside,
             parallel=options.parallel,
             idle_tokens=context.cells if weights.gpu_layers_asked else _IDLE_TOKENS,
             ended=tally.leave,
-            dispose=partial(_close, self._embedder, context),
+            dispose=partial(_close, aside, self._embedder, context),
         )
         self._reception = reception = Reception(preparation.stream, scheduler.add, tally)
         # Also when the engine is dropped, and at exit: a thread that still decodes while the
@@ -236,7 +239,19 @@ def _warm_up(context: Context, vocabulary: Vocabulary) -> None:
         raise context.failure(code)
 
 
-def _close(embedder: Embedder, context: Context) -> None:
+def _desk(
+    weights: Weights, options: LoadOptions, threads: int, context: Context
+) -> LlamaDesk | None:
+    # A GPU evaluates a chunk among others as fast as alone; and a memory that is more than keys and
+    # values of all tokens cannot be moved from one context to another so simply.
+    plain = weights.rewinds and not weights.window
+    if not (options.prompt_aside and plain) or weights.gpu_layers_asked:
+        return None
+    return LlamaDesk(weights, options, threads, context.length)
+
+
+def _close(aside: Aside, embedder: Embedder, context: Context) -> None:
+    aside.close()
     embedder.close()
     context.close()
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from penstock.errors import LoadError
 
+from penstock_llamacpp import teams
 from penstock_llamacpp.log import NativeLog
 
 __all__ = ["DISTRIBUTION", "Library", "Native", "load_library", "version"]
@@ -79,7 +80,8 @@ def _load_library() -> Library:
 
 
 def _import_bindings() -> Any:
-    module = importlib.import_module("llama_cpp.llama_cpp")
+    with teams.patient():
+        module = importlib.import_module("llama_cpp.llama_cpp")
     utils = importlib.import_module("llama_cpp._utils")
     for name in ("outnull_file", "errnull_file"):
         # It opens the null device twice, and never closes it: a ResourceWarning at exit.

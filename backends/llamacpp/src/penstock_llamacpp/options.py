@@ -69,6 +69,8 @@ class LoadOptions:
     queue_limit       generations that may wait
     prompt_stretch    how many times as long as usual a step of running streams may take while a
                       prompt is evaluated, 1 or more: larger is sooner for the prompt
+    prompt_aside      evaluate a long prompt, while others run on a CPU, in a context of its own
+                      between their steps: faster, for the memory of one more text
     reuse_prefix      keep what was evaluated, for prompts that begin with it
     cache_bytes       memory for what is put aside of it, in bytes; 0 is none
 
@@ -115,7 +117,8 @@ class LoadOptions:
     parallel: int = 4
     n_cells: int | None = None
     queue_limit: int = 256
-    prompt_stretch: float = 3.5
+    prompt_stretch: float = 2.5
+    prompt_aside: bool = True
     reuse_prefix: bool = True
     cache_bytes: int = 512 * 2**20
 
@@ -297,6 +300,7 @@ _RULES: Mapping[str, _Rule] = {
     "n_cells": _whole(1, unit=_TOKENS, optional=True),
     "queue_limit": _whole(0),
     "prompt_stretch": (_is_stretch, "a number of 1 or more"),
+    "prompt_aside": _flag(),
     "reuse_prefix": _flag(),
     "cache_bytes": _whole(0, 2**62, " of bytes,"),
     "n_threads": _THREADS,

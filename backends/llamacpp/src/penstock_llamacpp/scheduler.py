@@ -15,6 +15,7 @@ from penstock.errors import ModelClosed
 from penstock.events import FinishReason
 
 from penstock_llamacpp import teams
+from penstock_llamacpp.aside import Aside
 from penstock_llamacpp.sequences import Sequences
 from penstock_llamacpp.speaker import Speaker
 from penstock_llamacpp.steps import Relief, Result, Steps
@@ -55,7 +56,8 @@ class Scheduler:
     Whatever happens to a stream, from whatever thread, comes as a command through one inbox; the
     thread sleeps when there is nothing to do, and never waits for a reader. A stream whose reader
     is behind is left out; where others wait for its place, it gives up its sequence and comes
-    back later, without having lost anything.
+    back later, without having lost anything. A long prompt that would disturb the others is
+    evaluated `aside`.
 
     While streams run, kept prefixes hold at most `idle_tokens` in the context. `ended` is called
     once for every stream, `dispose` at the end of the thread.
@@ -67,6 +69,7 @@ class Scheduler:
         sequences: Sequences,
         steps: Callable[[Relief], Steps],
         speaker: Speaker,
+        aside: Aside,
         *,
         parallel: int,
         idle_tokens: int,
@@ -77,6 +80,7 @@ class Scheduler:
         self._sequences = sequences
         self._steps = steps(self)
         self._speaker = speaker
+        self._aside = aside
         self._parallel = parallel
         self._idle_tokens = idle_tokens
         self._ended = ended
@@ -92,6 +96,7 @@ class Scheduler:
         self._closing = False
         self._restless = False
         self._waking = Waking()
+        aside.arrived = partial(self._inbox.put, _wake)
         self._thread = threading.Thread(target=self._run, name="penstock llama.cpp", daemon=True)
         self._thread.start()
 
@@ -100,7 +105,7 @@ class Scheduler:
     @property
     def running(self) -> int:
         """How many streams have a sequence."""
-        return len(self._running) + len(self._paused)
+        return len(self._running) + len(self._paused) + len(self._aside.line)
 
     @property
     def tokens(self) -> int:
@@ -130,6 +135,7 @@ class Scheduler:
         with self._lock:
             self._closing = True
             self._context.abort()
+        self._aside.stop()
         self._inbox.put(_wake)
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -140,6 +146,7 @@ class Scheduler:
             # A recurrent memory would be lost as a whole: there, the step at hand is finished.
             if alone and not self._context.recurrent:
                 self._context.abort()
+        self._aside.leave(stream)
         self._inbox.put(partial(self._drop, stream))
 
     # the loop
@@ -163,10 +170,12 @@ class Scheduler:
         self._admit()
         if self._running:
             self._step()
+        if self._aside.ready:
+            self._go_on_aside()
 
     def _start_over(self, error: Exception) -> None:
         """Fail what runs, and trust nothing that the context holds."""
-        for stream in (*self._running, *self._paused):
+        for stream in (*self._running, *self._paused, *self._aside.line):
             self._end(stream, error)
         self._sequences.clear()
 
@@ -176,7 +185,7 @@ class Scheduler:
         while True:
             while not inbox.empty():
                 inbox.get()()
-            if self._closing or self._running or self._next() is not None:
+            if self._closing or self._running or self._aside.ready or self._next() is not None:
                 EAGER.enter(self)
                 self._restless = True
                 return
@@ -197,6 +206,7 @@ class Scheduler:
 
     def _step(self) -> None:
         running = self._running
+        self._steps.calm = not self._aside.line
         result = self._steps.run(running, self._wanted)
         with self._lock:
             self._evaluating = ()
@@ -211,11 +221,23 @@ class Scheduler:
                 self._sequences.mark(stream.held)
             if not stream.generated:
                 stream.ticket.deliver(stream.progress)
+            if self._aside.takes(stream, self._running):
+                self._running.remove(stream)
+                self._aside.line.append(stream)
+
+    def _go_on_aside(self) -> None:
+        stream = self._aside.line[0]
+        before = stream.ahead
+        finished = self._aside.run(self._steps.rest(len(self._running)))
+        if stream.ahead > before and not stream.generated:
+            stream.ticket.deliver(stream.progress)
+        if finished is not None:
+            self._running.append(finished)
 
     def _hand_out(self, result: Result) -> None:
         speak, note, at = self._speaker.speak, self._waking.note, result.at
         # A step with a prompt takes long, and the next one will; a first token is waited for.
-        urgent = bool(result.prompts)
+        urgent = bool(result.prompts or self._aside.line)
         for stream, row in result.outputs:
             note(stream.ticket)
             urgent = urgent or not stream.generated
@@ -271,7 +293,9 @@ class Scheduler:
         if not stream.admitted:
             stream.admitted, stream.cached = True, held.count
             stream.ticket.deliver(stream.progress)
-        self._running.append(stream)
+        stream.mixed = False
+        place = self._aside.line if self._aside.takes(stream, self._running) else self._running
+        place.append(stream)
         self._sequences.spill(self._idle_tokens)
 
     def _pause(self, stream: Stream) -> None:
@@ -338,6 +362,7 @@ class Scheduler:
         if stream.over:
             return
         stream.over = True
+        self._aside.drop(stream)
         for place in (self._running, self._paused, self._parked, self._waiting):
             if stream in place:
                 place.remove(stream)
@@ -358,7 +383,13 @@ class Scheduler:
     def _end_all(self) -> None:
         while not self._inbox.empty():
             self._inbox.get()()
-        for stream in (*self._running, *self._paused, *self._parked, *self._waiting):
+        for stream in (
+            *self._running,
+            *self._paused,
+            *self._aside.line,
+            *self._parked,
+            *self._waiting,
+        ):
             self._end(stream, ModelClosed("the model was closed during the generation"))
 
 

@@ -148,6 +148,19 @@ class Sequences:
         self._held[held.id] = held
         return held
 
+    def replace(self, held: Held, count: int, state: State) -> bool:
+        """Give a sequence in use a state of the first `count` of its tokens, from elsewhere.
+
+        False, and the sequence is empty, where there is no room for it; kept prefixes make room.
+        """
+        self._memory.remove(held.id, 0)
+        held.count = 0
+        while not self._memory.restore(held.id, state):
+            if not self.evict():
+                return False
+        held.count = count
+        return True
+
     def mark(self, held: Held) -> None:
         """Keep a copy of what a sequence in use holds, if this is one of its `marks`."""
         if held.count not in held.marks or self._has(held):

@@ -10,7 +10,7 @@ from typing import Protocol
 from penstock.errors import EngineError
 
 from penstock_llamacpp.batch import Batch
-from penstock_llamacpp.context import ABORTED, DONE, FULL
+from penstock_llamacpp.context import ABORTED, DONE, FULL, TILE
 from penstock_llamacpp.pace import Pace
 from penstock_llamacpp.stream import Stream
 
@@ -90,6 +90,13 @@ class Steps:
         self._context = context
         self._relief = relief
         self._pace = Pace(context.chunk, context.mixed, stretch)
+        self._took = 0.0
+        self.calm = True
+        """Whether the machine has nothing else to do, so that its speed can be learned."""
+
+    def rest(self, decoding: int) -> float:
+        """Return the seconds that may pass between a step of `decoding` streams and the next."""
+        return self._pace.rest(decoding, self._took)
 
     def run(self, streams: Sequence[Stream], wanted: Callable[[Sequence[Stream]], bool]) -> Result:
         """Evaluate the next tokens of `streams`; `wanted` is asked right before the work."""
@@ -125,8 +132,11 @@ class Steps:
                 stream.held.count += count  # type: ignore[union-attr]  # all in a plan have one
             result.outputs.extend(plan.outputs)
             result.prompts.extend(plan.prompts)
-            rows = self._context.batch.count
-            self._pace.note(plan.decoding, rows - plan.decoding, result.at - began)
+            rows, self._took = self._context.batch.count, result.at - began
+            if self.calm:
+                self._pace.note(plan.decoding, rows - plan.decoding, self._took)
+            elif rows == plan.decoding:
+                self._pace.note_beside(rows, self._took)
         return code
 
     def _plan(self, streams: Sequence[Stream], most: int) -> _Plan:
@@ -155,6 +165,8 @@ class Steps:
             self._extend(plan, stream, batch.room - batch.count)
         prompts = [stream for stream in waiting if stream not in ahead]
         room = min(self._pace.room(plan.decoding + len(ahead)), most, batch.room - batch.count)
+        if len(prompts) == 1 and not batch.count:
+            room = _without_rest(prompts[0].pending, room, min(most, batch.room))
         for stream, count in _shares(prompts, room):
             self._extend(plan, stream, count)
             plan.prompts.append(stream)
@@ -229,6 +241,16 @@ class Steps:
         if not self._context.remove(held.id, held.count):
             held.count = 0
             self._context.remove(held.id, 0)
+
+
+def _without_rest(pending: int, room: int, most: int) -> int:
+    """Return how many of `pending` tokens go into a step for about `room`, at most `most`.
+
+    What is left for the next one is not so little that its tokens are dear: see `TILE`.
+    """
+    if most < TILE or not room < pending < room + TILE:
+        return room
+    return pending if pending <= most else pending // 2
 
 
 def _shares(streams: list[Stream], room: int) -> list[tuple[Stream, int]]:

@@ -33,6 +33,8 @@ class Stream:
     cached     prompt tokens that were not evaluated, since a kept prefix held them
     generated  tokens so far
     admitted   whether it ever had a sequence
+    ahead      how many tokens are evaluated elsewhere, and not in its sequence yet
+    mixed      its prompt is evaluated in the steps of others, should there be any
     paused     since when its reader is behind (`time.perf_counter`), or None
     over       whether it has ended
     """
@@ -48,6 +50,8 @@ class Stream:
     cached: int = 0
     generated: int = 0
     admitted: bool = False
+    ahead: int = 0
+    mixed: bool = False
     paused: float | None = None
     over: bool = False
 
@@ -59,7 +63,8 @@ class Stream:
     @property
     def progress(self) -> Prefill:
         """How far the prompt has come."""
-        done = 0 if self.held is None else min(self.prompt, self.held.count)
+        held = 0 if self.held is None else self.held.count
+        done = min(self.prompt, max(held, self.ahead))
         return Prefill(done, self.prompt, self.cached)
 
     def finish(self, reason: FinishReason) -> Finish:

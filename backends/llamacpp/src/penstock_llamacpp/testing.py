@@ -1,14 +1,18 @@
-"""What tests of this backend need: a context that fails when it is told to."""
+"""What tests of this backend need: contexts that fail when they are told to."""
 
 from __future__ import annotations
 
 from collections import deque
 
+from penstock.errors import EngineError, LoadError
+
+from penstock_llamacpp.aside import Desk, Job, Side
 from penstock_llamacpp.context import Context, Shape
+from penstock_llamacpp.gate import Gate
 from penstock_llamacpp.options import LoadOptions
 from penstock_llamacpp.weights import Weights
 
-__all__ = ["FaultyContext"]
+__all__ = ["BrokenDesk", "FaultyContext"]
 
 
 class FaultyContext(Context):
@@ -27,3 +31,32 @@ class FaultyContext(Context):
         if isinstance(entry, Exception):
             raise entry
         return super().decode() if entry is None else entry
+
+
+class BrokenDesk(Desk):
+    """Makes contexts that fail behind so many `chunks`; None is: it cannot make any."""
+
+    def __init__(self, desk: Desk, chunks: int | None) -> None:
+        self._desk = desk
+        self._chunks = chunks
+
+    def side(self, cells: int, gate: Gate) -> Side:
+        if self._chunks is None:
+            raise LoadError("there is no memory for a context")
+        return _BrokenSide(self._desk.side(cells, gate), self._chunks)
+
+
+class _BrokenSide(Side):
+    def __init__(self, side: Side, chunks: int) -> None:
+        self._side = side
+        self._chunks = chunks
+        self.cells = side.cells
+
+    def fill(self, job: Job) -> None:
+        if not self._chunks:
+            raise EngineError("llama.cpp failed")
+        job.end = min(job.end, job.done + 128 * self._chunks)
+        self._side.fill(job)
+
+    def close(self) -> None:
+        self._side.close()

@@ -1,0 +1,305 @@
+"""Aside: long prompts are evaluated in a context of their own, in turns with the others' steps.
+
+A prompt among running streams could go into their steps, some tokens at a time. On a CPU that is
+dear: attention is several times cheaper for 64 rows of one text than for fewer, and a step with so
+many takes too long for the others. So a second context evaluates the prompt in large chunks, and
+stands still, between any two nodes of the computation, while the others have their step. What it
+has made of the prompt is then moved over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+import numpy as np
+
+from penstock_llamacpp import teams
+from penstock_llamacpp.context import DONE, TILE, Context, Shape
+from penstock_llamacpp.gate import Gate
+from penstock_llamacpp.options import LoadOptions
+from penstock_llamacpp.sequences import Sequences
+from penstock_llamacpp.shelf import State
+from penstock_llamacpp.stream import Stream
+from penstock_llamacpp.weights import Weights
+
+__all__ = ["Aside", "Desk", "Job", "LlamaDesk", "Side"]
+
+_LOG = logging.getLogger("penstock.llamacpp")
+
+_CHUNK = 128
+"""Tokens of a chunk: more take no less time each, and longer between two nodes."""
+
+_MOST = _CHUNK + TILE
+"""Tokens of the largest chunk: one that would leave a last one too small takes that too."""
+
+_SMALLEST = 1024
+"""Cells of the smallest context that is made."""
+
+_PAGE = 2**22
+"""Bytes of new memory that are touched between two looks at the gate: a machine that must first
+find the memory takes 15 ms for them, and without looks, it would be the longest step of all."""
+
+
+class Side(Protocol):
+    """The second context."""
+
+    cells: int
+
+    def fill(self, job: Job) -> None:
+        """Evaluate what `job` asks for; stop early where the gate says so, or a step fails."""
+
+    def close(self) -> None:
+        """Free it."""
+
+
+class Desk(Protocol):
+    """What makes and frees second contexts, on the worker's thread."""
+
+    def side(self, cells: int, gate: Gate) -> Side:
+        """Return a context with room for so many tokens. Raises `PenstockError`."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A prompt to evaluate: the first `end` of `tokens`, of which `state` holds the first `done`.
+
+    Both go on while it is evaluated: `done` with every chunk, `state` at the end. It is `over`
+    when it is finished, or cannot go on; `unwanted` when nobody wants what it would bring.
+    """
+
+    tokens: array[int]
+    end: int
+    done: int = 0
+    state: State | None = None
+    over: bool = False
+    unwanted: bool = False
+
+
+class Aside:
+    """A line of streams whose prompts are evaluated aside, one after the other.
+
+    All calls but `leave` belong to the scheduler's thread. `arrived` is called from another one,
+    when a turn can be given, or when there is something to take back.
+    """
+
+    def __init__(
+        self, desk: Desk | None, sequences: Sequences, save: Callable[[int], State | None]
+    ) -> None:
+        self._desk = desk
+        self._sequences = sequences
+        self._save = save
+        self._gate = Gate()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._job: Job | None = None
+        self._current: Stream | None = None
+        self.line: deque[Stream] = deque()
+        self.arrived: Callable[[], object] = bool
+
+    def takes(self, stream: Stream, others: Iterable[Stream]) -> bool:
+        """Whether it is worth it for `stream`, which among `others` would disturb one of them."""
+        if self._desk is None or stream.mixed or stream.pending <= TILE:
+            return False
+        return any(one is not stream and one.pending <= TILE for one in others)
+
+    @property
+    def ready(self) -> bool:
+        """Whether `run` would bring something now."""
+        job = self._job
+        return bool(self.line) and (job is None or job.over or self._gate.stands)
+
+    def run(self, seconds: float) -> Stream | None:
+        """Give the first stream in line a turn, or return it where it had its last one before.
+
+        Its sequence then holds its prompt but for the last token, or as much of it as there is: to
+        move that over takes a while too, and comes behind another step of the others.
+        """
+        stream = self.line[0]
+        job = self._job or self._begin(stream)
+        if job.over:
+            return self._finished()
+        if self._gate.stands:
+            self._gate.give(seconds)
+        stream.ahead = job.done
+        return None
+
+    def drop(self, stream: Stream) -> None:
+        """Take a stream out of the line; what was evaluated of it is in its sequence."""
+        if stream not in self.line:
+            return
+        if stream is self._current:
+            self._give_up()
+        else:
+            self.line.remove(stream)
+
+    def leave(self, stream: Stream) -> None:
+        """Stop the evaluation if it is that of `stream`. From any thread."""
+        if stream is self._current:
+            self._gate.stop()
+
+    def stop(self) -> None:
+        """Stop whatever is evaluated. From any thread."""
+        self._gate.stop()
+
+    def close(self) -> None:
+        """Stop, free what was made, and end the thread."""
+        if self._job is not None:
+            self._job.unwanted = True
+        self._gate.stop()
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _begin(self, stream: Stream) -> Job:
+        self._renew(stream)
+        held = stream.held
+        assert held is not None
+        job = Job(stream.tokens[:], len(stream.tokens) - 1)
+        if held.count:
+            job.state = self._save(held.id)
+            job.done = held.count if job.state is not None else 0
+        self._job, self._current = job, stream
+        self._gate.open()
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._work, name="penstock llama.cpp aside", daemon=True
+            )
+            self._thread.start()
+        self._jobs.put(job)
+        return job
+
+    def _renew(self, stream: Stream) -> None:
+        """Look for its beginning again: who was before it in line may have had the same."""
+        held = stream.held
+        assert held is not None
+        before = held.count
+        self._sequences.release(held)
+        stream.held = held = self._sequences.claim(stream.tokens)
+        if not stream.generated:
+            stream.cached += max(0, held.count - before)
+
+    def _give_up(self) -> None:
+        job = self._job
+        assert job is not None
+        self._gate.stop()
+        if self._gate.stands or job.over:
+            self._gate.gone()
+            self._finished()
+            return
+        job.unwanted = True  # it is still getting its memory, and may take a while
+        self._job = self._current = None
+        self.line.popleft()
+
+    def _finished(self) -> Stream:
+        job, stream = self._job, self.line.popleft()
+        self._job = self._current = None
+        assert job is not None
+        assert stream.held is not None
+        if job.state is not None and job.done > stream.held.count:
+            self._sequences.replace(stream.held, job.done, job.state)
+        stream.mixed, stream.ahead = True, 0
+        return stream
+
+    # the worker
+
+    def _work(self) -> None:
+        side: Side | None = None
+        try:
+            while (job := self._jobs.get()) is not None:
+                side = self._do(job, side)
+                job.over = True
+                self._gate.go()
+                # The others' barriers spin again only when this thread's team is gone.
+                teams.dismiss()
+                self.arrived()
+        finally:
+            if side is not None:
+                side.close()
+
+    def _do(self, job: Job, side: Side | None) -> Side | None:
+        """Evaluate a job; return the context for the next one."""
+        assert self._desk is not None
+        try:
+            if side is None or side.cells < len(job.tokens):
+                if side is not None:
+                    side.close()
+                side = None
+                side = self._desk.side(_cells(len(job.tokens)), self._gate)
+            self.arrived()
+            if not job.unwanted and self._gate.come():
+                side.fill(job)
+        except Exception as error:  # noqa: BLE001  # no memory for a context, say
+            _LOG.info("a prompt is evaluated among the others, since aside it failed: %s", error)
+            job.state = None
+        return side
+
+
+class LlamaDesk:
+    """Makes second contexts of one model."""
+
+    def __init__(self, weights: Weights, options: LoadOptions, threads: int, length: int) -> None:
+        self._weights = weights
+        self._options = replace(options, n_batch=_MOST, n_ubatch=min(options.n_ubatch, _MOST))
+        self._threads = threads
+        self._length = length
+
+    def side(self, cells: int, gate: Gate) -> Side:
+        shape = Shape(length=min(cells, self._length), cells=min(cells, self._length), sequences=1)
+        return _Side(self._weights, self._options, self._threads, shape, gate)
+
+
+class _Side(Context):
+    """A context with one sequence, which stands still when the gate says so."""
+
+    def __init__(
+        self, weights: Weights, options: LoadOptions, threads: int, shape: Shape, gate: Gate
+    ) -> None:
+        self._gate = gate
+        self._memory_for_states: State = np.empty(0, np.uint8)
+        super().__init__(weights, options, threads, shape)
+        self.own()
+
+    def fill(self, job: Job) -> None:
+        self.remove(0, 0)
+        if job.state is not None and not self.restore(0, job.state):
+            job.done = 0
+        before, job.state = job.done, None
+        while job.done < job.end:
+            size = _next(job.end - job.done)
+            self.batch.clear()
+            self.batch.extend(job.tokens[job.done : job.done + size], job.done, 0, output=False)
+            if self.decode() != DONE:
+                break
+            job.done += size
+        if job.done > before:
+            job.state = self._state()
+
+    def _state(self) -> State | None:
+        size = self.state_bytes(0)
+        if len(self._memory_for_states) < size:
+            self._memory_for_states = np.empty(size, np.uint8)
+            for start in range(0, size, _PAGE):
+                self._memory_for_states[start : start + _PAGE] = 0
+                self._gate.passes()
+        state = self._memory_for_states[:size]
+        return state if self.save_into(0, state) else None
+
+    def _arm(self, params: Any, structs: Any) -> None:
+        gate = self._gate
+        self._callback = structs.ggml_abort_callback(lambda _data: not gate.passes())
+        params.abort_callback = self._callback
+
+
+def _next(left: int) -> int:
+    return left if left < _MOST else _CHUNK
+
+
+def _cells(tokens: int) -> int:
+    return max(_SMALLEST, 1 << (tokens - 1).bit_length())
