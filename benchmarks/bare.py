@@ -25,7 +25,7 @@ class Bare:
         self._native = native
         self._room = min(settings.n_batch, settings.n_ctx)
         params = native.llama_model_default_params()
-        params.n_gpu_layers = 0
+        params.n_gpu_layers = settings.n_gpu_layers
         self._model = native.llama_model_load_from_file(settings.path.encode(), params)
         self._vocabulary = native.llama_model_get_vocab(self._model)
         self._context = native.llama_init_from_model(self._model, _params(native, settings))

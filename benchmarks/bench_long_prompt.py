@@ -17,9 +17,9 @@ import pytest
 
 from benchmarks.prompts import prompt
 from benchmarks.reading import Reading, greedy, percentile, read
-from benchmarks.scale import rounds
+from benchmarks.scale import LARGEST, only_where_it_runs, rounds
 
-NAME, STREAMS, WORDS = "125m", 7, 2000
+STREAMS, WORDS = 7, 2000
 CALM = 60
 """Tokens that each stream gives before the prompt comes: the undisturbed gaps."""
 
@@ -35,8 +35,10 @@ class Arrival:
 
 
 @pytest.mark.benchmark(group="long prompt")
-def bench_long_prompt_among_7_streams(loop, opened, benchmark) -> None:
-    model = opened(NAME, parallel=STREAMS + 1, n_ctx=16384)
+@pytest.mark.parametrize("name", ["125m", LARGEST])
+def bench_long_prompt_among_7_streams(loop, opened, benchmark, name: str) -> None:
+    only_where_it_runs(name)
+    model = opened(name, parallel=STREAMS + 1, n_ctx=16384)
     found: list[Arrival] = []
     benchmark.pedantic(
         lambda: found.append(loop.call(arrival, model)), rounds=rounds(3), warmup_rounds=1

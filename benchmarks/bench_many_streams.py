@@ -17,11 +17,11 @@ from benchmarks import models, xllama
 from benchmarks.peer import Peer
 from benchmarks.prompts import prompt
 from benchmarks.reading import Reading, Rounds, greedy, read, together
-from benchmarks.scale import only_in_full, rounds
+from benchmarks.scale import only_in_full, only_where_it_runs, rounds
 from benchmarks.server import Server
 from benchmarks.settings import Settings
 
-TOKENS = {"125m": 100, "25m": 300}
+TOKENS = {"125m": 100, "25m": 300, "8b": 200}
 STREAMS = 8
 EACH = pytest.mark.parametrize("name", TOKENS)
 PEERS = {
@@ -35,6 +35,7 @@ PEERS = {
 @EACH
 @pytest.mark.parametrize("peer", PEERS)
 def bench_8_streams(loop, opened, benchmark, name: str, peer: str) -> None:
+    only_where_it_runs(name)
     if peer != "bare":
         only_in_full()
     model, tokens = opened(name, parallel=STREAMS, n_ctx=8192), TOKENS[name]
@@ -55,6 +56,7 @@ def bench_8_streams(loop, opened, benchmark, name: str, peer: str) -> None:
 @pytest.mark.benchmark(group="16 streams")
 @EACH
 def bench_16_streams_hold(loop, opened, benchmark, name: str) -> None:
+    only_where_it_runs(name)
     model, tokens = opened(name, parallel=16, n_ctx=8192), TOKENS[name]
     speeds: list[float] = []
     benchmark.pedantic(

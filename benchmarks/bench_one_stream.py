@@ -15,11 +15,15 @@ from benchmarks import models
 from benchmarks.peer import Peer
 from benchmarks.prompts import prompt
 from benchmarks.reading import Rounds, read
-from benchmarks.scale import only_in_full, rounds
+from benchmarks.scale import only_where_it_runs, rounds
 from benchmarks.settings import Settings
 
-TOKENS = {"125m": 200, "25m": 600, "1500m": 40}
-PEERS = {"bare": "share of the bare loop", "llama": "times Llama"}
+TOKENS = {"125m": 200, "25m": 600, "1500m": 40, "8b": 200}
+PEERS = {
+    "bare": "share of the bare loop",
+    "llama": "times Llama with the same settings",
+    "plain": "times Llama as it comes",
+}
 
 
 @pytest.mark.benchmark(group="one stream")
@@ -27,8 +31,7 @@ PEERS = {"bare": "share of the bare loop", "llama": "times Llama"}
 @pytest.mark.parametrize("peer", PEERS)
 @pytest.mark.parametrize("name", TOKENS)
 def bench_one_stream(loop, opened, benchmark, name: str, peer: str, drawn: bool) -> None:
-    if name == "1500m":
-        only_in_full()
+    only_where_it_runs(name)
     model, tokens = opened(name, n_ctx=2048), TOKENS[name]
     with Peer(peer, Settings.of(model.info, str(models.path(name)))) as other:
         pairs = Rounds(

@@ -16,19 +16,23 @@ DRAWN = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, "seed": 
 
 def opened(text: str) -> Run:
     """Load the model with the settings in `text`."""
-    import llama_cpp
-
     settings = Settings.read(text)
-    llama = llama_cpp.Llama(
-        settings.path,
-        n_ctx=settings.n_ctx,
+    return run_of(
+        settings,
         n_batch=settings.n_batch,
         n_ubatch=settings.n_ubatch,
         n_threads=settings.n_threads,
         n_threads_batch=settings.n_threads_batch,
+        n_gpu_layers=settings.n_gpu_layers,
         flash_attn=settings.flash_attn != 0,
-        verbose=False,
     )
+
+
+def run_of(settings: Settings, **options: int | bool) -> Run:
+    """Load the model with `options`, and all else as it comes."""
+    import llama_cpp
+
+    llama = llama_cpp.Llama(settings.path, n_ctx=settings.n_ctx, verbose=False, **options)
 
     def one(prompt: str, tokens: int, drawn: bool) -> list[float]:
         options = DRAWN if drawn else {"temperature": 0.0}

@@ -59,6 +59,7 @@ SHAPES = {
     "25m": Shape(vocabulary=32_000, width=384, layers=8, hidden=1024, heads=6, kv_heads=6),
     "125m": Shape(vocabulary=32_000, width=768, layers=12, hidden=2560, heads=12, kv_heads=12),
     "1500m": Shape(vocabulary=128_256, width=2048, layers=20, hidden=8192, heads=32, kv_heads=8),
+    "8b": Shape(vocabulary=128_256, width=4096, layers=32, hidden=14336, heads=32, kv_heads=8),
 }
 
 
@@ -198,5 +199,5 @@ def _add_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or SHAPES:
+    for name in sys.argv[1:] or ("25m", "125m", "1500m"):
         print(path(name))

@@ -106,6 +106,7 @@ def _arguments(settings: Settings, port: int) -> list[str]:
         *("--parallel", str(settings.n_seq_max)),
         *("--threads", str(settings.n_threads)),
         *("--threads-batch", str(settings.n_threads_batch)),
+        *("--n-gpu-layers", str(settings.n_gpu_layers)),
         *("--flash-attn", _FLASH[settings.flash_attn]),
         "--kv-unified" if settings.kv_unified else "--no-kv-unified",
     ]

@@ -25,6 +25,7 @@ class Settings:
     n_seq_max: int = 1
     kv_unified: bool = True
     flash_attn: int = -1
+    n_gpu_layers: int = 0
 
     @classmethod
     def of(cls, info: ModelInfo, path: str, streams: int = 1) -> Settings:
@@ -41,6 +42,7 @@ class Settings:
             n_seq_max=max(streams, int(str(said.get("parallel") or 1))),
             kv_unified=bool(said.get("kv_unified", True)),
             flash_attn=_FLASH[str(said.get("flash_attn", "auto"))],
+            n_gpu_layers=int(str(said.get("gpu_layers", 0))),
         )
 
     def text(self) -> str:

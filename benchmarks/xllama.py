@@ -44,7 +44,7 @@ def opened(text: str) -> Run:
     params.n_ubatch = settings.n_ubatch
     params.n_parallel = settings.n_seq_max
     params.kv_unified = settings.kv_unified
-    params.n_gpu_layers = 0
+    params.n_gpu_layers = settings.n_gpu_layers
     params.cpuparams.n_threads = settings.n_threads
     params.cpuparams_batch.n_threads = settings.n_threads_batch
     server = xllamacpp.Server(params)

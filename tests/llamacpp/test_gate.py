@@ -108,6 +108,17 @@ def test_a_stop_holds_until_the_gate_is_opened_again(gate: Gate) -> None:
     next_one.end()
 
 
+def test_who_hears_of_an_arrival_can_give_a_turn(gate: Gate) -> None:
+    """Else it would go to sleep, and nobody would wake it."""
+    seen: list[bool] = []
+    worker = threading.Thread(target=lambda: gate.come(lambda: seen.append(gate.stands)))
+    worker.start()
+    wait_until_it_stands(gate)
+    gate.stop()
+    worker.join(5)
+    assert seen == [True]
+
+
 def test_to_give_a_turn_to_nobody_takes_no_time(gate: Gate) -> None:
     began = time.perf_counter()
     gate.give(60)

@@ -11,75 +11,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import Any, Protocol
-
-import numpy as np
 
 from penstock_llamacpp import teams
-from penstock_llamacpp.context import DONE, TILE, Context, Shape
 from penstock_llamacpp.gate import Gate
-from penstock_llamacpp.options import LoadOptions
 from penstock_llamacpp.sequences import Sequences
-from penstock_llamacpp.shelf import State
+from penstock_llamacpp.side import Desk, Job, Side
 from penstock_llamacpp.stream import Stream
-from penstock_llamacpp.weights import Weights
+from penstock_llamacpp.switching import be_punctual
+from penstock_llamacpp.tiles import TILE
+from penstock_llamacpp.tray import Saved, Tray
 
-__all__ = ["Aside", "Desk", "Job", "LlamaDesk", "Side"]
+__all__ = ["Aside"]
 
 _LOG = logging.getLogger("penstock.llamacpp")
 
-_CHUNK = 128
-"""Tokens of a chunk: more take no less time each, and longer between two nodes."""
-
-_MOST = _CHUNK + TILE
-"""Tokens of the largest chunk: one that would leave a last one too small takes that too."""
-
 _SMALLEST = 1024
 """Cells of the smallest context that is made."""
-
-_PAGE = 2**22
-"""Bytes of new memory that are touched between two looks at the gate: a machine that must first
-find the memory takes 15 ms for them, and without looks, it would be the longest step of all."""
-
-
-class Side(Protocol):
-    """The second context."""
-
-    cells: int
-
-    def fill(self, job: Job) -> None:
-        """Evaluate what `job` asks for; stop early where the gate says so, or a step fails."""
-
-    def close(self) -> None:
-        """Free it."""
-
-
-class Desk(Protocol):
-    """What makes and frees second contexts, on the worker's thread."""
-
-    def side(self, cells: int, gate: Gate) -> Side:
-        """Return a context with room for so many tokens. Raises `PenstockError`."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A prompt to evaluate: the first `end` of `tokens`, of which `state` holds the first `done`.
-
-    Both go on while it is evaluated: `done` with every chunk, `state` at the end. It is `over`
-    when it is finished, or cannot go on; `unwanted` when nobody wants what it would bring.
-    """
-
-    tokens: array[int]
-    end: int
-    done: int = 0
-    state: State | None = None
-    over: bool = False
-    unwanted: bool = False
 
 
 class Aside:
@@ -89,13 +39,12 @@ class Aside:
     when a turn can be given, or when there is something to take back.
     """
 
-    def __init__(
-        self, desk: Desk | None, sequences: Sequences, save: Callable[[int], State | None]
-    ) -> None:
+    def __init__(self, desk: Desk | None, sequences: Sequences, context: Saved) -> None:
         self._desk = desk
         self._sequences = sequences
-        self._save = save
+        self._context = context
         self._gate = Gate()
+        self._tray = Tray()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._job: Job | None = None
@@ -163,7 +112,7 @@ class Aside:
         assert held is not None
         job = Job(stream.tokens[:], len(stream.tokens) - 1)
         if held.count:
-            job.state = self._save(held.id)
+            job.state = self._tray.take(self._context, held.id)
             job.done = held.count if job.state is not None else 0
         self._job, self._current = job, stream
         self._gate.open()
@@ -180,8 +129,7 @@ class Aside:
         held = stream.held
         assert held is not None
         before = held.count
-        self._sequences.release(held)
-        stream.held = held = self._sequences.claim(stream.tokens)
+        stream.held = held = self._sequences.renew(held)
         if not stream.generated:
             stream.cached += max(0, held.count - before)
 
@@ -211,6 +159,7 @@ class Aside:
 
     def _work(self) -> None:
         side: Side | None = None
+        be_punctual()
         try:
             while (job := self._jobs.get()) is not None:
                 side = self._do(job, side)
@@ -231,74 +180,13 @@ class Aside:
                 if side is not None:
                     side.close()
                 side = None
-                side = self._desk.side(_cells(len(job.tokens)), self._gate)
-            self.arrived()
-            if not job.unwanted and self._gate.come():
+                side = self._desk.side(_cells(len(job.tokens)), self._gate, self._tray)
+            if not job.unwanted and self._gate.come(self.arrived):
                 side.fill(job)
         except Exception as error:  # noqa: BLE001  # no memory for a context, say
             _LOG.info("a prompt is evaluated among the others, since aside it failed: %s", error)
             job.state = None
         return side
-
-
-class LlamaDesk:
-    """Makes second contexts of one model."""
-
-    def __init__(self, weights: Weights, options: LoadOptions, threads: int, length: int) -> None:
-        self._weights = weights
-        self._options = replace(options, n_batch=_MOST, n_ubatch=min(options.n_ubatch, _MOST))
-        self._threads = threads
-        self._length = length
-
-    def side(self, cells: int, gate: Gate) -> Side:
-        shape = Shape(length=min(cells, self._length), cells=min(cells, self._length), sequences=1)
-        return _Side(self._weights, self._options, self._threads, shape, gate)
-
-
-class _Side(Context):
-    """A context with one sequence, which stands still when the gate says so."""
-
-    def __init__(
-        self, weights: Weights, options: LoadOptions, threads: int, shape: Shape, gate: Gate
-    ) -> None:
-        self._gate = gate
-        self._memory_for_states: State = np.empty(0, np.uint8)
-        super().__init__(weights, options, threads, shape)
-        self.own()
-
-    def fill(self, job: Job) -> None:
-        self.remove(0, 0)
-        if job.state is not None and not self.restore(0, job.state):
-            job.done = 0
-        before, job.state = job.done, None
-        while job.done < job.end:
-            size = _next(job.end - job.done)
-            self.batch.clear()
-            self.batch.extend(job.tokens[job.done : job.done + size], job.done, 0, output=False)
-            if self.decode() != DONE:
-                break
-            job.done += size
-        if job.done > before:
-            job.state = self._state()
-
-    def _state(self) -> State | None:
-        size = self.state_bytes(0)
-        if len(self._memory_for_states) < size:
-            self._memory_for_states = np.empty(size, np.uint8)
-            for start in range(0, size, _PAGE):
-                self._memory_for_states[start : start + _PAGE] = 0
-                self._gate.passes()
-        state = self._memory_for_states[:size]
-        return state if self.save_into(0, state) else None
-
-    def _arm(self, params: Any, structs: Any) -> None:
-        gate = self._gate
-        self._callback = structs.ggml_abort_callback(lambda _data: not gate.passes())
-        params.abort_callback = self._callback
-
-
-def _next(left: int) -> int:
-    return left if left < _MOST else _CHUNK
 
 
 def _cells(tokens: int) -> int:

@@ -17,7 +17,7 @@ from penstock_llamacpp.parameters import context_parameters, new_context
 from penstock_llamacpp.shelf import State
 from penstock_llamacpp.weights import Weights
 
-__all__ = ["ABORTED", "DONE", "FULL", "TILE", "Context", "Logits", "Shape"]
+__all__ = ["ABORTED", "DONE", "FULL", "Context", "Logits", "Shape"]
 
 DONE, FULL, ABORTED = 0, 1, 2
 """What `llama_decode` returns: evaluated; no room in the memory; told to stop (llama.h)."""
@@ -36,9 +36,8 @@ _FAILURES = {
 _MIXED = 48
 """Prompt tokens in a step with others, on CPUs."""
 
-TILE = 64
-"""Rows from which on ggml's flash attention for CPUs shares what it loads of keys and values among
-them (GGML_FA_TILE_Q): in fewer rows, a token behind a long text takes several times as long."""
+_TILED = ("f16", "f32")
+"""Types of keys and values that flash attention on CPUs handles in tiles."""
 
 _MOST_VIEWS = 1024
 
@@ -83,6 +82,12 @@ class Context:
         # With running streams: on CPUs, flash attention goes another way from 64 rows on, which is
         # made for rows of one text, and slower for a mixture.
         self.mixed = self.chunk if self._waits else min(self.chunk, _MIXED)
+        self.tiled = (
+            not self._waits
+            and self.facts.flash_attn
+            and options.type_k == options.type_v
+            and options.type_k in _TILED
+        )
         self.batch = Batch(library.structs, int(library.context_batch(self._pointer)))
 
     @property

@@ -18,7 +18,7 @@ from penstock.events import Embeddings
 from penstock.messages import PromptLike, as_segments
 
 from penstock_llamacpp import statefile
-from penstock_llamacpp.aside import Aside, LlamaDesk
+from penstock_llamacpp.aside import Aside
 from penstock_llamacpp.context import DONE, Context
 from penstock_llamacpp.description import describe
 from penstock_llamacpp.embedding import Embedder
@@ -29,6 +29,7 @@ from penstock_llamacpp.sampling import Sampler
 from penstock_llamacpp.scheduler import Scheduler
 from penstock_llamacpp.sequences import Occupancy, Sequences
 from penstock_llamacpp.shelf import Shelf
+from penstock_llamacpp.side import LlamaDesk
 from penstock_llamacpp.speaker import Speaker
 from penstock_llamacpp.steps import Steps
 from penstock_llamacpp.stream import Stream
@@ -71,7 +72,7 @@ class LlamaCppEngine(BatchingEngine):
             reuse=options.reuse_prefix,
             plain=weights.rewinds and not weights.window,
         )
-        aside = Aside(_desk(weights, options, threads, context), self._sequences, context.save)
+        aside = Aside(_desk(weights, options, threads, context), self._sequences, context)
         tally = Tally(options.parallel + options.queue_limit)
         self._scheduler = scheduler = Scheduler(
             context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from time import perf_counter
 
 __all__ = ["Gate"]
@@ -56,11 +57,15 @@ class Gate:
 
     # the worker
 
-    def come(self) -> bool:
-        """Come for a piece of work: wait for the first turn, and return as `passes` does."""
+    def come(self, arrived: Callable[[], object] = bool) -> bool:
+        """Come for a piece of work: wait for the first turn, and return as `passes` does.
+
+        `arrived` is called when it can be given.
+        """
         with self._turns:
-            self._here = True
+            self._here = self._stands = True
             self._until = 0.0
+        arrived()
         return self.passes()
 
     def passes(self) -> bool:
@@ -68,7 +73,7 @@ class Gate:
         if perf_counter() < self._until:
             return not self._stopped
         with self._turns:
-            self._stands = not self._stopped
+            self._stands = True
             self._turns.notify_all()
             while self._stands and not self._stopped:
                 self._turns.wait()

@@ -21,6 +21,7 @@ from penstock_llamacpp.speaker import Speaker
 from penstock_llamacpp.steps import Relief, Result, Steps
 from penstock_llamacpp.stream import Stream
 from penstock_llamacpp.switching import EAGER, be_punctual
+from penstock_llamacpp.tiles import spare
 from penstock_llamacpp.waking import Waking
 
 __all__ = ["Scheduler"]
@@ -39,6 +40,8 @@ class Abortable(Protocol):
 
     cells: int
     recurrent: bool
+    tiled: bool
+    """Whether few rows behind a long text are dearer than a tile of them; see `tiles`."""
 
     def own(self) -> None:
         """Make this thread the one that evaluates."""
@@ -290,6 +293,9 @@ class Scheduler:
             return
         self._waking.now()  # the next step takes longer
         stream.held = held = self._sequences.claim(stream.tokens)
+        if self._context.tiled and (again := spare(stream.pending, held.count)):
+            # Beside others, the last token is not evaluated with the rest of the tile: see `Aside`.
+            self._sequences.rewind(held, held.count - again - bool(self._running))
         if not stream.admitted:
             stream.admitted, stream.cached = True, held.count
             stream.ticket.deliver(stream.progress)

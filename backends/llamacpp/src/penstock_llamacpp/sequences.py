@@ -148,6 +148,22 @@ class Sequences:
         self._held[held.id] = held
         return held
 
+    def rewind(self, held: Held, count: int) -> None:
+        """Forget what a sequence in use holds behind its first `count` tokens, if it can."""
+        if self._plain and self._memory.remove(held.id, count):
+            held.count = count
+
+    def renew(self, held: Held) -> Held:
+        """Return a sequence for the same tokens, with as many of them as can be found now.
+
+        It takes the place of `held`, and holds no less.
+        """
+        if not self._reuse:
+            return held
+        tokens = held.tokens
+        self.release(held)
+        return self.claim(tokens)
+
     def replace(self, held: Held, count: int, state: State) -> bool:
         """Give a sequence in use a state of the first `count` of its tokens, from elsewhere.
 

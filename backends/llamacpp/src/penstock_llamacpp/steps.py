@@ -10,9 +10,10 @@ from typing import Protocol
 from penstock.errors import EngineError
 
 from penstock_llamacpp.batch import Batch
-from penstock_llamacpp.context import ABORTED, DONE, FULL, TILE
+from penstock_llamacpp.context import ABORTED, DONE, FULL
 from penstock_llamacpp.pace import Pace
 from penstock_llamacpp.stream import Stream
+from penstock_llamacpp.tiles import whole
 
 __all__ = ["Evaluation", "Relief", "Result", "Steps"]
 
@@ -166,7 +167,7 @@ class Steps:
         prompts = [stream for stream in waiting if stream not in ahead]
         room = min(self._pace.room(plan.decoding + len(ahead)), most, batch.room - batch.count)
         if len(prompts) == 1 and not batch.count:
-            room = _without_rest(prompts[0].pending, room, min(most, batch.room))
+            room = whole(prompts[0].pending, room, min(most, batch.room))
         for stream, count in _shares(prompts, room):
             self._extend(plan, stream, count)
             plan.prompts.append(stream)
@@ -241,16 +242,6 @@ class Steps:
         if not self._context.remove(held.id, held.count):
             held.count = 0
             self._context.remove(held.id, 0)
-
-
-def _without_rest(pending: int, room: int, most: int) -> int:
-    """Return how many of `pending` tokens go into a step for about `room`, at most `most`.
-
-    What is left for the next one is not so little that its tokens are dear: see `TILE`.
-    """
-    if most < TILE or not room < pending < room + TILE:
-        return room
-    return pending if pending <= most else pending // 2
 
 
 def _shares(streams: list[Stream], room: int) -> list[tuple[Stream, int]]:

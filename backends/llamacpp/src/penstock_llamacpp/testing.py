@@ -6,10 +6,11 @@ from collections import deque
 
 from penstock.errors import EngineError, LoadError
 
-from penstock_llamacpp.aside import Desk, Job, Side
 from penstock_llamacpp.context import Context, Shape
 from penstock_llamacpp.gate import Gate
 from penstock_llamacpp.options import LoadOptions
+from penstock_llamacpp.side import Desk, Job, Side
+from penstock_llamacpp.tray import Tray
 from penstock_llamacpp.weights import Weights
 
 __all__ = ["BrokenDesk", "FaultyContext"]
@@ -40,10 +41,10 @@ class BrokenDesk(Desk):
         self._desk = desk
         self._chunks = chunks
 
-    def side(self, cells: int, gate: Gate) -> Side:
+    def side(self, cells: int, gate: Gate, tray: Tray) -> Side:
         if self._chunks is None:
             raise LoadError("there is no memory for a context")
-        return _BrokenSide(self._desk.side(cells, gate), self._chunks)
+        return _BrokenSide(self._desk.side(cells, gate, tray), self._chunks)
 
 
 class _BrokenSide(Side):
