@@ -14,7 +14,7 @@ from penstock.request import Request, Sampling
 from penstock.testing import Record
 from penstock_llamacpp.backend import LlamaCpp
 from penstock_llamacpp.context import Context
-from penstock_llamacpp.devices import Choice
+from penstock_llamacpp.devices import Choice, choose, listed
 from penstock_llamacpp.engine import LlamaCppEngine
 from penstock_llamacpp.library import load_library
 from penstock_llamacpp.options import LoadOptions
@@ -47,8 +47,10 @@ def ask(engine: LlamaCppEngine, prompt: str | tuple[Segment, ...], **options: ob
     return record
 
 
-def load(path: Path, *, context: type[Context] = Context, **options: object) -> LlamaCppEngine:
-    spec = ModelSpec(source=str(path), path=path, options=options)
+def load(
+    path: Path, *, context: type[Context] = Context, device: str = "auto", **options: object
+) -> LlamaCppEngine:
+    spec = ModelSpec(source=str(path), path=path, device=device, options=options)
     return anyio.run(partial(LlamaCpp(context).load, spec, lambda _progress: None))
 
 
@@ -111,6 +113,18 @@ def opened() -> Iterator[Callable[..., Weights]]:
     yield open_weights
     for weights in found:
         weights.close()
+
+
+@pytest.fixture
+def on_cpu(fresh: Load) -> Load:
+    """As `fresh`, but on the CPU, also where there is a GPU."""
+    return partial(fresh, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def has_gpu() -> bool:
+    """Whether models are loaded onto a GPU here, if nothing is said."""
+    return bool(choose(listed(load_library()), "auto").devices)
 
 
 @pytest.fixture(name="ask", scope="session")

@@ -28,7 +28,7 @@ TOKENS = 60
 @pytest.fixture(scope="module")
 def alone(pocket: Path, load_engine, ask, certain) -> dict[str, list[int]]:
     options = GREEDY | {"max_tokens": TOKENS, "logprobs": 4}
-    engine = load_engine(pocket, flash_attn=False, parallel=1, reuse_prefix=False)
+    engine = load_engine(pocket, device="cpu", flash_attn=False, parallel=1, reuse_prefix=False)
     try:
         return {text: certain(ask(engine, text, **options), 0.1) for text in (LONG, OTHER_END)}
     finally:
@@ -71,9 +71,9 @@ def assert_as_alone(record: Record, wanted: list[int]) -> None:
 
 
 def test_among_others_as_alone(
-    pocket: Path, fresh, submit, busy, alone: dict[str, list[int]]
+    pocket: Path, on_cpu, submit, busy, alone: dict[str, list[int]]
 ) -> None:
-    engine = fresh(pocket, flash_attn=False)
+    engine = on_cpu(pocket, flash_attn=False)
     with busy(engine) as others:
         record = submit(engine, LONG, **GREEDY, max_tokens=TOKENS)
         record.wait()
@@ -88,8 +88,10 @@ def test_among_others_as_alone(
     assert sum(first <= at <= last for at in steps) > TOKENS // 2
 
 
-def test_it_can_be_left_out(pocket: Path, fresh, submit, busy, alone: dict[str, list[int]]) -> None:
-    engine = fresh(pocket, flash_attn=False, prompt_aside=False)
+def test_it_can_be_left_out(
+    pocket: Path, on_cpu, submit, busy, alone: dict[str, list[int]]
+) -> None:
+    engine = on_cpu(pocket, flash_attn=False, prompt_aside=False)
     with busy(engine):
         record = submit(engine, LONG, **GREEDY, max_tokens=TOKENS)
         record.wait()
@@ -97,16 +99,16 @@ def test_it_can_be_left_out(pocket: Path, fresh, submit, busy, alone: dict[str, 
     assert not asides()
 
 
-def test_alone_it_is_not_used(pocket: Path, fresh, ask) -> None:
-    engine = fresh(pocket)
+def test_alone_it_is_not_used(pocket: Path, on_cpu, ask) -> None:
+    engine = on_cpu(pocket)
     assert len(ask(engine, LONG, **GREEDY, max_tokens=TOKENS).ids) == TOKENS
     assert not asides()
 
 
 def test_those_in_line_begin_with_what_is_evaluated(
-    pocket: Path, fresh, submit, busy, alone: dict[str, list[int]]
+    pocket: Path, on_cpu, submit, busy, alone: dict[str, list[int]]
 ) -> None:
-    engine = fresh(pocket, flash_attn=False)
+    engine = on_cpu(pocket, flash_attn=False)
     with busy(engine, 2):
         records = {
             text: submit(engine, text, **GREEDY, max_tokens=TOKENS) for text in (LONG, OTHER_END)
@@ -119,9 +121,9 @@ def test_those_in_line_begin_with_what_is_evaluated(
 
 
 def test_a_long_text_goes_on_from_what_is_kept_of_it(
-    pocket: Path, fresh, ask, submit, busy, alone: dict[str, list[int]]
+    pocket: Path, on_cpu, ask, submit, busy, alone: dict[str, list[int]]
 ) -> None:
-    engine = fresh(pocket, flash_attn=False)
+    engine = on_cpu(pocket, flash_attn=False)
     ask(engine, TALE * 15, max_tokens=1)
     with busy(engine):
         record = submit(engine, LONG, **GREEDY, max_tokens=TOKENS)
@@ -132,9 +134,9 @@ def test_a_long_text_goes_on_from_what_is_kept_of_it(
 
 
 def test_leaving_ends_it_and_keeps_what_was_evaluated(
-    pocket: Path, fresh, submit, busy, alone: dict[str, list[int]]
+    pocket: Path, on_cpu, submit, busy, alone: dict[str, list[int]]
 ) -> None:
-    engine = fresh(pocket, flash_attn=False)
+    engine = on_cpu(pocket, flash_attn=False)
     with busy(engine) as others:
         record = submit(engine, LONG, **GREEDY, max_tokens=TOKENS)
         wait_until(lambda: any(0 < one.processed < one.total for one in record.prefills))
@@ -149,8 +151,8 @@ def test_leaving_ends_it_and_keeps_what_was_evaluated(
     assert engine.occupancy().live == 0
 
 
-def test_leaving_the_line_ends_it_at_once(pocket: Path, fresh, submit, busy) -> None:
-    engine = fresh(pocket, flash_attn=False)
+def test_leaving_the_line_ends_it_at_once(pocket: Path, on_cpu, submit, busy) -> None:
+    engine = on_cpu(pocket, flash_attn=False)
     with busy(engine, 2):
         first = submit(engine, LONG, **GREEDY, max_tokens=5)
         second = submit(engine, OTHER_END, **GREEDY, max_tokens=5)
@@ -163,8 +165,8 @@ def test_leaving_the_line_ends_it_at_once(pocket: Path, fresh, submit, busy) -> 
 
 
 @pytest.mark.parametrize("wait", [False, True])
-def test_closing_ends_it(pocket: Path, fresh, submit, busy, *, wait: bool) -> None:
-    engine = fresh(pocket, flash_attn=False)
+def test_closing_ends_it(pocket: Path, on_cpu, submit, busy, *, wait: bool) -> None:
+    engine = on_cpu(pocket, flash_attn=False)
     with busy(engine) as others:
         record = submit(engine, LONG, **GREEDY, max_tokens=5)
         if wait:
@@ -181,9 +183,9 @@ def test_closing_ends_it(pocket: Path, fresh, submit, busy, *, wait: bool) -> No
 
 @pytest.mark.parametrize("chunks", [None, 0, 2])
 def test_where_it_fails_the_prompt_goes_among_the_others(
-    pocket: Path, fresh, submit, busy, alone: dict[str, list[int]], chunks: int | None
+    pocket: Path, on_cpu, submit, busy, alone: dict[str, list[int]], chunks: int | None
 ) -> None:
-    engine = fresh(pocket, flash_attn=False)
+    engine = on_cpu(pocket, flash_attn=False)
     aside = engine._scheduler._aside
     aside._desk = BrokenDesk(aside._desk, chunks)
     with busy(engine):

@@ -77,7 +77,7 @@ async def test_progress_rises_from_nothing_to_all_in_every_phase(tiny: Path) -> 
 
 async def test_the_model_is_described(tiny: Path) -> None:
     size = (await anyio.Path(tiny).stat()).st_size
-    engine = await LlamaCpp().load(spec(tiny, n_ctx=512, n_threads=1), ignore)
+    engine = await LlamaCpp().load(spec(tiny, device="cpu", n_ctx=512, n_threads=1), ignore)
     info = engine.info
     engine.close()
     assert (info.name, info.backend, info.device) == ("probe", "llamacpp", "cpu")
@@ -138,7 +138,7 @@ async def test_a_wrong_option_is_a_usage_error(tiny: Path, options: dict[str, ob
         {"flash_attn": True},
         {"flash_attn": False},
         {"n_gpu_layers": 99},
-        {"split_mode": "tensor", "tensor_split": "3,1", "main_gpu": 3},
+        {"device": "cpu", "split_mode": "tensor", "tensor_split": "3,1", "main_gpu": 3},
         {"type_k": "f32", "type_v": "bf16"},
         {"rope_scaling": "yarn", "rope_freq_scale": 0.25, "n_ctx": 8192},
         {"check_tensors": True},
@@ -194,7 +194,11 @@ async def test_a_source_without_a_file_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda", "metal", "cuda:1", "toaster"])
-async def test_a_device_that_is_not_there_says_what_to_install(tiny: Path, device: str) -> None:
+async def test_a_device_that_is_not_there_says_what_to_install(
+    tiny: Path, has_gpu: bool, device: str
+) -> None:
+    if has_gpu and device.startswith("cuda"):
+        pytest.skip("there is a GPU")
     with pytest.raises(LoadError, match=rf"'{device}'.*(https://|Choose)"):
         await LlamaCpp().load(spec(tiny, device=device), ignore)
 

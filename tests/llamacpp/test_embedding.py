@@ -272,8 +272,9 @@ async def test_a_model_embeds_while_it_generates(pocket: Path) -> None:
             for _ in range(3):
                 group.start_soon(tell)
                 group.start_soon(embed)
-    assert texts[0]
-    assert texts == texts[:1] * 3
+    assert all(texts)
+    if model.info.device == "cpu":  # a GPU evaluates a row in another way among others
+        assert texts == texts[:1] * 3
     for found in together:
         assert np.abs(np.array(found.vectors) - np.array(alone.vectors)).max() < CLOSE
 

@@ -86,9 +86,15 @@ def variant(
 ) -> Iterator[Variant]:
     kind, options = VARIANTS[request.param]
     path = KINDS[kind](tmp_path_factory.mktemp("memories") / f"{kind}.gguf")
-    engine = load_engine(path, **EXACT, **options, parallel=1, reuse_prefix=False)
+    engine = load_engine(path, device="cpu", **EXACT, **options, parallel=1, reuse_prefix=False)
     yield Variant(request.param, path, options, engine, ask, certain)
     engine.close()
+
+
+@pytest.fixture
+def fresh(on_cpu):
+    """What is compared to some thousandths is computed as exactly: a GPU strays by hundredths."""
+    return on_cpu
 
 
 @pytest.fixture

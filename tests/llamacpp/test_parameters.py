@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,10 @@ def test_a_cache_type_that_does_not_fit_the_model_is_told(tiny: Path, opened: Op
         new_context(weights, params)
 
 
+@pytest.mark.skipif(
+    os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 2**36,
+    reason="a machine with more than 64 GiB promises that much memory",
+)
 def test_a_context_without_memory_for_it_is_told(tiny: Path, opened: Opened) -> None:
     weights = opened(tiny)
     params = context_parameters(weights.library, weights, weights.options, 1, 2**31 - 1)

@@ -14,6 +14,12 @@ LONG = "One day a king lost his crown. He asked the dog, and the dog asked the c
 GREEDY = {"temperature": 0, "ignore_eos": True, "max_tokens": 20}
 
 
+@pytest.fixture
+def fresh(on_cpu):
+    """A GPU evaluates short beginnings again, and keeps all of them where they are."""
+    return on_cpu
+
+
 def wait_for(record: Record, what: str, count: int) -> None:
     ends = time.monotonic() + 30
     while len(getattr(record, what)) < count and not record.ended:
@@ -23,7 +29,7 @@ def wait_for(record: Record, what: str, count: int) -> None:
 
 @pytest.mark.anyio
 async def test_turn_two_evaluates_only_what_is_new(pocket: Path) -> None:
-    async with penstock.load(f"llamacpp:{pocket}") as model:
+    async with penstock.load(f"llamacpp:{pocket}", device="cpu") as model:
         chat = model.session(system="You are kind.")
         first = await chat.send("My name is Ada.", temperature=0)
         assert first.usage.cached_tokens == 0

@@ -50,8 +50,8 @@ def test_what_the_user_has_set_stays(unset: pytest.MonkeyPatch, name: str) -> No
 
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads in /proc")
-def test_a_model_at_rest_gives_up_its_team(pocket: Path, fresh, ask, submit) -> None:
-    engine = fresh(pocket, n_threads=3)
+def test_a_model_at_rest_gives_up_its_team(pocket: Path, on_cpu, ask, submit) -> None:
+    engine = on_cpu(pocket, n_threads=3)
     if teams._openmp() is None:
         pytest.skip("this llama.cpp was built without GCC's OpenMP")
     record = submit(engine, "Once upon a time", ignore_eos=True)

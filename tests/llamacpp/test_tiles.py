@@ -45,9 +45,9 @@ TALE = "Mia and a tiny dragon sat by the fire. It was raining. Tom stayed at hom
 
 @pytest.mark.parametrize(("flash_attn", "evaluated"), [(True, TILE), (False, None)])
 def test_a_short_rest_behind_a_long_text_is_evaluated_as_a_tile(
-    pocket: Path, fresh, ask, flash_attn: bool, evaluated: int | None
+    pocket: Path, on_cpu, ask, flash_attn: bool, evaluated: int | None
 ) -> None:
-    engine = fresh(pocket, flash_attn=flash_attn, n_ctx=2048)
+    engine = on_cpu(pocket, flash_attn=flash_attn, n_ctx=2048)
     first, more = TALE * 50, "Rosa had a red ball. Rosa lost the ball in the forest. " * 3
     ask(engine, first, temperature=0, max_tokens=1)
     record = ask(engine, first + more, temperature=0, max_tokens=10)

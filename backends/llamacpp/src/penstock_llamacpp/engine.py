@@ -50,6 +50,12 @@ looks at all that is held: 1,000 tokens that nobody uses make a token of a 25 M 
 as long. From RAM they are back in a hundredth of the time that it takes to evaluate them."""
 
 
+_LEAST_ON_GPU = 128
+"""Tokens from which on a prefix is used again on a GPU. Fewer are evaluated in the time of a step;
+and since a GPU computes a row alone in another way than one among others, the same short prompt
+would not give the same text again."""
+
+
 class LlamaCppEngine(BatchingEngine):
     """A model that llama.cpp has loaded. Owns `weights` and `context`."""
 
@@ -71,6 +77,7 @@ class LlamaCppEngine(BatchingEngine):
             rewinds=weights.rewinds,
             reuse=options.reuse_prefix,
             plain=weights.rewinds and not weights.window,
+            least=_LEAST_ON_GPU if weights.offload.layers else 1,
         )
         aside = Aside(_desk(weights, options, threads, context), self._sequences, context)
         tally = Tally(options.parallel + options.queue_limit)

@@ -91,6 +91,7 @@ class Sequences:
     serve, and so copies are kept of a prompt near its end, and of what it shares with another:
     these checkpoints are what a prompt finds that goes on in another way. A `plain` memory has no
     windows and no states: what one sequence holds of a text is as good as what another does.
+    A prefix of fewer than `least` tokens is not worth it.
     """
 
     def __init__(
@@ -102,12 +103,14 @@ class Sequences:
         rewinds: bool,
         reuse: bool,
         plain: bool = False,
+        least: int = 1,
     ) -> None:
         self._memory = memory
         self._shelf = shelf
         self._rewinds = rewinds
         self._reuse = reuse
         self._plain = plain
+        self._least = least
         self._free = list(range(room - 1, -1, -1))
         self._held: dict[int, Held] = {}
         self._clock = 0
@@ -275,9 +278,13 @@ class Sequences:
 
     def _found(self, tokens: array[int]) -> Held | None:
         most = len(tokens) - 1
+        if most < self._least:
+            return None
         held, count = self._longest(tokens, most)
+        if count < self._least:
+            held, count = None, 0
         shelved = self._shelf.longest(tokens, most)
-        if shelved is not None and _pays(*shelved, count):
+        if shelved is not None and shelved[1] >= self._least and _pays(*shelved, count):
             restored = self._restored(*shelved, held)
             if restored is not None:
                 return restored
