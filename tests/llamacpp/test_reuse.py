@@ -93,3 +93,27 @@ def test_reuse_can_be_switched_off(pocket: Path, fresh, ask) -> None:
         assert ask(engine, RULES, **GREEDY).prefills[0].cached == 0
     held = engine.occupancy()
     assert (held.live, held.idle, held.shelf_bytes) == (0, 0, 0)
+
+
+def test_at_rest_what_is_kept_is_copied_so_that_it_can_make_way(pocket: Path, fresh, ask) -> None:
+    engine = fresh(pocket, parallel=2)
+    ask(engine, LONG, **GREEDY)
+    assert engine.occupancy().shelf_bytes == 0, "who goes on at once would wait for it"
+    ends = time.monotonic() + 10
+    while engine.occupancy().shelf_bytes == 0:
+        assert time.monotonic() < ends
+        time.sleep(0.7)  # to ask is not to let it rest
+    copied = engine.occupancy()
+    assert (copied.idle, copied.live) == (1, 0)
+    ask(engine, "It was raining.", **GREEDY)
+    assert engine.occupancy().shelf_bytes == copied.shelf_bytes
+    assert ask(engine, LONG, **GREEDY).prefills[0].cached > 900
+
+
+def test_what_the_shelf_has_no_room_for_is_tried_once(pocket: Path, fresh, ask) -> None:
+    engine = fresh(pocket, cache_bytes=1000)
+    ask(engine, LONG, **GREEDY)
+    time.sleep(0.7)
+    assert not engine._sequences.uncopied
+    assert engine.occupancy().shelf_bytes == 0
+    assert engine.occupancy().idle == 1

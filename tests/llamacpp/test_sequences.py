@@ -19,7 +19,8 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from penstock_llamacpp.sequences import Held, Sequences
+from penstock_llamacpp.held import Held
+from penstock_llamacpp.sequences import Sequences
 from penstock_llamacpp.shelf import Shelf, State
 
 TAIL = 8

@@ -145,7 +145,7 @@ class Context:
         """Take `abort` back."""
         self._stop[0] = b"\x00"
 
-    # the memory, as `sequences.Memory` describes it
+    # the memory, as `held.Memory` describes it
 
     def last(self, sequence: int) -> int:
         """Return the position of the last token of a sequence, -1 if it is empty."""

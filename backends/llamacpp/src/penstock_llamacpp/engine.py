@@ -22,12 +22,13 @@ from penstock_llamacpp.aside import Aside
 from penstock_llamacpp.context import DONE, Context
 from penstock_llamacpp.description import describe
 from penstock_llamacpp.embedding import Embedder
+from penstock_llamacpp.held import Occupancy
 from penstock_llamacpp.library import version
 from penstock_llamacpp.options import LoadOptions
 from penstock_llamacpp.reception import Reception, Tally
 from penstock_llamacpp.sampling import Sampler
 from penstock_llamacpp.scheduler import Scheduler
-from penstock_llamacpp.sequences import Occupancy, Sequences
+from penstock_llamacpp.sequences import Sequences
 from penstock_llamacpp.shelf import Shelf
 from penstock_llamacpp.side import LlamaDesk
 from penstock_llamacpp.speaker import Speaker

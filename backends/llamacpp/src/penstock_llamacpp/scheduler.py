@@ -31,6 +31,10 @@ T = TypeVar("T")
 _PATIENCE = 0.25
 """Seconds that a stream may be behind its reader's pace before it makes way for one that waits."""
 
+_QUIET = 0.5
+"""Seconds of rest after which kept prefixes are copied to RAM: who goes on at once with what has
+just been evaluated does not wait for that."""
+
 _MARGIN = 256
 """Tokens that are kept free for the answer when a stream is admitted; it may grow beyond."""
 
@@ -194,8 +198,9 @@ class Scheduler:
                 return
             self._rest()
             try:
-                inbox.get(timeout=self._until_parking())()
+                inbox.get(timeout=self._until_something())()
             except Empty:
+                self._sequences.copy_one()
                 return
             self._restless = True
 
@@ -329,6 +334,12 @@ class Scheduler:
         oldest = self._paused[0]
         if oldest.paused is not None and perf_counter() - oldest.paused >= _PATIENCE:
             self._park(oldest)
+
+    def _until_something(self) -> float | None:
+        """Return the seconds until there is something to do though nobody has asked for it."""
+        quiet = _QUIET if self._sequences.uncopied else None
+        parking = self._until_parking()
+        return min((one for one in (quiet, parking) if one is not None), default=None)
 
     def _until_parking(self) -> float | None:
         """Return the seconds until a paused stream must make way, None if nobody waits for it."""

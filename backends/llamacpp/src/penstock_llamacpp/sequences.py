@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
-from typing import Protocol
 
+from penstock_llamacpp.held import Held, Memory, Occupancy
 from penstock_llamacpp.prefixes import begins, shared
 from penstock_llamacpp.shelf import Shelf, Shelved, State
 
-__all__ = ["Held", "Memory", "Occupancy", "Sequences"]
+__all__ = ["Sequences"]
 
 _WORTH_COPYING = 16
 """Tokens from which on a shared prefix is worth a sequence of its own."""
@@ -24,59 +23,6 @@ _RESTORING = 16
 _TAIL = 8
 """Tokens at the end of a prompt that a checkpoint leaves out: the header of the answer, and what
 may be tokenised in another way once the answer follows. The same prompt needs its last token."""
-
-
-class Memory(Protocol):
-    """The part of a context that is asked for here."""
-
-    def reaches(self, sequence: int, count: int) -> bool:
-        """Whether a sequence can be cut to its first `count` tokens, and go on from there."""
-
-    def remove(self, sequence: int, start: int) -> bool:
-        """Forget the tokens of `sequence` from position `start` on; False where it cannot."""
-
-    def copy(self, source: int, target: int, count: int) -> None:
-        """Make the first `count` tokens of `source` belong to `target` too."""
-
-    def save(self, sequence: int) -> State | None:
-        """Return the state of `sequence`, or None where that fails."""
-
-    def restore(self, sequence: int, state: State) -> bool:
-        """Put a saved state into an empty `sequence`; False, and empty, where that fails."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occupancy:
-    """What a context holds: sequences in use, kept prefixes, and bytes of states in RAM."""
-
-    live: int
-    live_tokens: int
-    idle: int
-    idle_tokens: int
-    shelf_bytes: int
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """A sequence of the context: the first `count` of `tokens` are evaluated.
-
-    `live` while a stream uses it; else it is a kept prefix, last used at `used`. At the counts in
-    `marks`, a checkpoint is to be made of it; a `checkpoint` is never taken over, only copied. One
-    that is `bulky` has no room on the shelf.
-    """
-
-    id: int
-    tokens: array[int] = field(default_factory=lambda: array("i"))
-    count: int = 0
-    live: bool = True
-    used: int = 0
-    marks: tuple[int, ...] = ()
-    checkpoint: bool = False
-    bulky: bool = False
-
-    def until_mark(self, most: int) -> int:
-        """Return how many of `most` tokens may be evaluated before a checkpoint is due."""
-        return min([most, *(mark - self.count for mark in self.marks if mark > self.count)])
 
 
 class Sequences:
@@ -147,6 +93,7 @@ class Sequences:
         if held is None:
             held = Held(self._fresh_id())
         held.used, held.live, held.tokens = self._now(), True, tokens
+        held.copied = False
         held.marks = _marks(len(tokens), held.count, seen) if checkpoints else ()
         self._held[held.id] = held
         return held
@@ -233,6 +180,23 @@ class Sequences:
             held.bulky = not (self._is_spare(held) or self._shelve(held))
             if not held.bulky:
                 self.drop(held)
+
+    @property
+    def uncopied(self) -> bool:
+        """Whether `copy_one` would do something."""
+        return any(not held.copied for held in self._idle())
+
+    def copy_one(self) -> None:
+        """Copy a kept prefix to the shelf, so that it can make way at once.
+
+        To save a state takes long where the machine must first find the memory: 72 MB took 4 ms,
+        and 200 to 350. Who has nothing to do can spare others that.
+        """
+        for held in self._idle():
+            if not held.copied:
+                held.copied = True
+                self._shelve(held)
+                return
 
     def distrust(self) -> None:
         """Forget all that the context holds; sequences in use stay so, and are empty."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from penstock.backend import Ticket
 from penstock.events import Finish, FinishReason, Prefill, Usage
 
+from penstock_llamacpp.held import Held
 from penstock_llamacpp.sampling import Sampler
-from penstock_llamacpp.sequences import Held
 
 if TYPE_CHECKING:
     from penstock_llamacpp.guide import Guide
