@@ -133,6 +133,22 @@ def test_a_long_text_goes_on_from_what_is_kept_of_it(
     assert record.finish.usage.cached_tokens > 0.4 * record.finish.usage.prompt_tokens
 
 
+@pytest.mark.parametrize("aside", [True, False])
+def test_a_short_rest_behind_a_long_text_goes_aside_as_a_tile(
+    pocket: Path, on_cpu, submit, ask, busy, *, aside: bool
+) -> None:
+    engine = on_cpu(pocket, flash_attn=True, n_ctx=2048, n_cells=8192, prompt_aside=aside)
+    ask(engine, TALE * 50, **GREEDY, max_tokens=1)
+    with busy(engine):
+        text = TALE * 50 + "Rosa had a red ball. Rosa lost the ball in the forest. " * 3
+        record = submit(engine, text, **GREEDY, max_tokens=5)
+        record.wait()
+    usage = record.finish.usage
+    evaluated = usage.prompt_tokens - usage.cached_tokens
+    assert evaluated == 65 if aside else 32 < evaluated < 64
+    assert bool(asides()) == aside
+
+
 def test_leaving_ends_it_and_keeps_what_was_evaluated(
     pocket: Path, on_cpu, submit, busy, alone: dict[str, list[int]]
 ) -> None:

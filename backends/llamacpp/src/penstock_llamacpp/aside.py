@@ -52,9 +52,14 @@ class Aside:
         self.line: deque[Stream] = deque()
         self.arrived: Callable[[], object] = bool
 
+    @property
+    def able(self) -> bool:
+        """Whether anything is evaluated aside with this model and these options."""
+        return self._desk is not None
+
     def takes(self, stream: Stream, others: Iterable[Stream]) -> bool:
         """Whether it is worth it for `stream`, which among `others` would disturb one of them."""
-        if self._desk is None or stream.mixed or stream.pending <= TILE:
+        if not self.able or stream.mixed or stream.pending <= TILE:
             return False
         return any(one is not stream and one.pending <= TILE for one in others)
 

@@ -16,6 +16,7 @@ from penstock.events import FinishReason
 
 from penstock_llamacpp import teams
 from penstock_llamacpp.aside import Aside
+from penstock_llamacpp.held import Held
 from penstock_llamacpp.sequences import Sequences
 from penstock_llamacpp.speaker import Speaker
 from penstock_llamacpp.steps import Relief, Result, Steps
@@ -298,9 +299,7 @@ class Scheduler:
             return
         self._waking.now()  # the next step takes longer
         stream.held = held = self._sequences.claim(stream.tokens)
-        if self._context.tiled and (again := spare(stream.pending, held.count)):
-            # Beside others, the last token is not evaluated with the rest of the tile: see `Aside`.
-            self._sequences.rewind(held, held.count - again - bool(self._running))
+        self._fill_tile(stream, held)
         if not stream.admitted:
             stream.admitted, stream.cached = True, held.count
             stream.ticket.deliver(stream.progress)
@@ -308,6 +307,15 @@ class Scheduler:
         place = self._aside.line if self._aside.takes(stream, self._running) else self._running
         place.append(stream)
         self._sequences.spill(self._idle_tokens)
+
+    def _fill_tile(self, stream: Stream, held: Held) -> None:
+        """Have some tokens evaluated again where that is cheaper than too few."""
+        beside = bool(self._running)
+        if not self._context.tiled or (beside and not self._aside.able):
+            return
+        if again := spare(stream.pending, held.count):
+            # Aside, the last token is not evaluated with the others.
+            self._sequences.rewind(held, held.count - again - beside)
 
     def _pause(self, stream: Stream) -> None:
         stream.paused = perf_counter()
