@@ -256,7 +256,9 @@ TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadl
 class Bench:
     """Sequences over a tape, with what a stream does to them."""
 
-    def __init__(self, kind: str = "plain", room: int = 6, shelf: int = 2**20) -> None:
+    def __init__(
+        self, kind: str = "plain", room: int = 6, shelf: int = 2**20, least: int = 1
+    ) -> None:
         self.memory = Tape(kind, room, 10**9)
         self.shelf = Shelf(shelf, whole=kind != "plain")
         self.sequences = Sequences(
@@ -266,6 +268,7 @@ class Bench:
             rewinds=kind != "recurrent",
             reuse=True,
             plain=kind == "plain",
+            least=least,
         )
 
     def start(self, *tokens: int) -> tuple[Held, int]:
@@ -305,6 +308,54 @@ def test_what_is_shared_is_copied() -> None:
     assert found == 50
     assert first.id != second.id
     assert bench.memory.copied == 50
+
+
+def test_what_is_not_worth_it_is_evaluated_again() -> None:
+    bench = Bench(least=60)
+    bench.run(*RULES, *STORY)
+    assert bench.run(*RULES, 3) == 0
+    assert bench.run(*RULES, *STORY[:9], 3) == 0
+    assert bench.run(*RULES, *STORY[:10], 3) == 60
+    bench.sequences.spill(0)
+    assert bench.run(*RULES, 4) == 0
+    assert bench.run(*RULES, *STORY, 4) == 100
+
+
+def test_what_is_in_use_can_be_looked_for_again() -> None:
+    bench = Bench()
+    one, _ = bench.start(*RULES, *STORY)
+    two = bench.sequences.claim(array("i", [*RULES, *STORY, 3]))
+    bench.sequences.rewind(two, 20)
+    two = bench.sequences.renew(two)
+    assert (two.count, two.live, one.count) == (100, True, 100)
+    assert bench.sequences.occupancy().live == 2
+
+
+def test_a_state_from_elsewhere_takes_the_place_of_what_is_there() -> None:
+    bench = Bench(room=3)
+    bench.run(*STORY)
+    held, _ = bench.start(*RULES, 3)
+    state = np.array([*RULES, 3], np.int32).view(np.uint8)
+    bench.memory.cells = 60  # the kept one must make way
+    assert bench.sequences.replace(held, 51, state)
+    assert (held.count, bench.sequences.occupancy().idle) == (51, 0)
+    bench.memory.cells = 10
+    assert not bench.sequences.replace(held, 51, state)
+    assert held.count == 0
+
+
+def test_each_kept_one_is_copied_to_the_shelf_once() -> None:
+    bench = Bench()
+    bench.run(*RULES)
+    bench.run(*STORY)
+    saves = []
+    while bench.sequences.uncopied:
+        bench.sequences.copy_one()
+        saves.append(bench.memory.saves)
+    assert saves == [1, 2]
+    bench.sequences.spill(0)
+    assert bench.memory.saves == 2
+    assert bench.run(*RULES, 3) == 50
 
 
 def test_a_recurrent_prompt_leaves_a_copy_before_its_end() -> None:
