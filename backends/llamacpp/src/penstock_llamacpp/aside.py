@@ -35,8 +35,8 @@ _SMALLEST = 1024
 class Aside:
     """A line of streams whose prompts are evaluated aside, one after the other.
 
-    All calls but `leave` belong to the scheduler's thread. `arrived` is called from another one,
-    when a turn can be given, or when there is something to take back.
+    All calls but `leave` and `stop` belong to the scheduler's thread. `arrived` is called from
+    another one, when a turn can be given, or when there is something to take back.
     """
 
     def __init__(self, desk: Desk | None, sequences: Sequences, context: Saved) -> None:
@@ -168,10 +168,10 @@ class Aside:
         try:
             while (job := self._jobs.get()) is not None:
                 side = self._do(job, side)
-                job.over = True
-                self._gate.go()
                 # The others' barriers spin again only when this thread's team is gone.
                 teams.dismiss()
+                job.over = True
+                self._gate.go()
                 self.arrived()
         finally:
             if side is not None:

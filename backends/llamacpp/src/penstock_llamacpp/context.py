@@ -170,7 +170,10 @@ class Context:
         self._library.memory_copy(self._memory, source, target, 0, count)
 
     def save(self, sequence: int) -> State | None:
-        state = np.empty(self.state_bytes(sequence), np.uint8)
+        try:
+            state = np.empty(self.state_bytes(sequence), np.uint8)
+        except MemoryError:
+            return None
         return state if self.save_into(sequence, state) else None
 
     def state_bytes(self, sequence: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from penstock_llamacpp.context import DONE, Context, Shape
+from penstock_llamacpp.context import ABORTED, DONE, Context, Shape
 from penstock_llamacpp.gate import Gate
 from penstock_llamacpp.options import LoadOptions
 from penstock_llamacpp.shelf import State
@@ -15,6 +16,8 @@ from penstock_llamacpp.tray import Tray
 from penstock_llamacpp.weights import Weights
 
 __all__ = ["Desk", "Job", "LlamaDesk", "Side"]
+
+_LOG = logging.getLogger("penstock.llamacpp")
 
 _CHUNK = 128
 """Tokens of a chunk: more take no less time each, and longer between two nodes."""
@@ -68,7 +71,8 @@ class LlamaDesk:
         self._length = length
 
     def side(self, cells: int, gate: Gate, tray: Tray) -> Side:
-        shape = Shape(length=min(cells, self._length), cells=min(cells, self._length), sequences=1)
+        room = min(cells, self._length)
+        shape = Shape(length=room, cells=room, sequences=1)
         return _Side(self._weights, self._options, self._threads, shape, gate, tray)
 
 
@@ -98,11 +102,17 @@ class _Side(Context):
             size = _next(job.end - job.done)
             self.batch.clear()
             self.batch.extend(job.tokens[job.done : job.done + size], job.done, 0, output=False)
-            if self.decode() != DONE:
+            code = self.decode()
+            if code != DONE:
+                self._tell(code)
                 break
             job.done += size
         if job.done > before:
             job.state = self._tray.take(self, 0, self._gate.passes)
+
+    def _tell(self, code: int) -> None:
+        if code != ABORTED:
+            _LOG.warning("a prompt goes on among the others: %s", self.failure(code))
 
     def _arm(self, params: Any, structs: Any) -> None:
         gate = self._gate

@@ -42,10 +42,17 @@ class Tray:
         `breathe` is called now and then while memory is found.
         """
         size = context.state_bytes(sequence)
-        if len(self._memory) < size:
-            self._memory = np.empty(size, np.uint8)
-            for start in range(0, size, _PAGE):
-                self._memory[start : start + _PAGE] = 0
-                breathe()
+        try:
+            self._grow(size, breathe)
+        except MemoryError:
+            return None
         state = self._memory[:size]
         return state if context.save_into(sequence, state) else None
+
+    def _grow(self, size: int, breathe: Callable[[], object]) -> None:
+        if len(self._memory) >= size:
+            return
+        self._memory = np.empty(size, np.uint8)
+        for start in range(0, size, _PAGE):
+            self._memory[start : start + _PAGE] = 0
+            breathe()
