@@ -210,8 +210,8 @@ async def errors(model: Model) -> None:
     try:
         await model.complete("Hi")
     except penstock.ContextOverflow as error:
-        assert_type(error.prompt_tokens, int)
-        assert_type(error.context_length, int)
+        assert_type(error.prompt_tokens, int | None)
+        assert_type(error.context_length, int | None)
     except penstock.DeadlineExceeded as error:
         assert_type(error.deadline, str)
         assert_type(error.seconds, float)

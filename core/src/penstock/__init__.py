@@ -26,18 +26,26 @@ from penstock.backend import (
 from penstock.chat import Chat
 from penstock.constraint import Constraint
 from penstock.errors import (
+    AccessDenied,
     BackendBug,
+    ConnectionFailed,
     ContextOverflow,
     DeadlineExceeded,
     EngineError,
     GenerationError,
+    IncompleteStream,
     InvalidModel,
     LoadError,
+    MalformedAnswer,
     ModelClosed,
     ModelNotFound,
     PenstockError,
     PluginError,
     QueueFull,
+    RateLimited,
+    RemoteError,
+    RequestRefused,
+    ServerFailed,
     StreamClosed,
     UnknownBackend,
     UnknownSource,
@@ -45,6 +53,7 @@ from penstock.errors import (
     UsageError,
 )
 from penstock.events import (
+    Aside,
     Completion,
     Delta,
     Embeddings,
@@ -52,6 +61,8 @@ from penstock.events import (
     Finish,
     Logprob,
     Prefill,
+    Report,
+    Retry,
     Timings,
     Token,
     Usage,
@@ -63,11 +74,14 @@ from penstock.model import Model
 from penstock.registry import Registry
 from penstock.request import Deadlines, Request, Sampling
 from penstock.streams import Generation, Progress, Stage, Stream
+from penstock.tools import Tool, ToolCall, ToolCallPart
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AccessDenied",
     "Activity",
+    "Aside",
     "Backend",
     "BackendBug",
     "BackendDeclaration",
@@ -77,6 +91,7 @@ __all__ = [
     "Capabilities",
     "Chat",
     "Completion",
+    "ConnectionFailed",
     "Constraint",
     "ContextOverflow",
     "DeadlineExceeded",
@@ -90,10 +105,12 @@ __all__ = [
     "Finish",
     "Generation",
     "GenerationError",
+    "IncompleteStream",
     "InvalidModel",
     "LoadError",
     "LoadProgress",
     "Logprob",
+    "MalformedAnswer",
     "Message",
     "Model",
     "ModelClosed",
@@ -106,10 +123,16 @@ __all__ = [
     "Progress",
     "ProgressSink",
     "QueueFull",
+    "RateLimited",
     "Registry",
+    "RemoteError",
+    "Report",
     "Request",
+    "RequestRefused",
+    "Retry",
     "Sampling",
     "Segment",
+    "ServerFailed",
     "SourceDeclaration",
     "Stage",
     "Stream",
@@ -117,6 +140,9 @@ __all__ = [
     "Ticket",
     "Timings",
     "Token",
+    "Tool",
+    "ToolCall",
+    "ToolCallPart",
     "UnknownBackend",
     "UnknownSource",
     "Unsupported",

@@ -18,6 +18,7 @@ from penstock.errors import Unsupported
 from penstock.events import Embeddings, EngineEvent
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
+from penstock.secret import Secret
 
 __all__ = [
     "Activity",
@@ -37,8 +38,8 @@ __all__ = [
     "Ticket",
 ]
 
-OptionValue: TypeAlias = str | int | float | bool | Sequence[str | float] | None
-"""What an option of a backend may be: a scalar, or several texts or numbers."""
+OptionValue: TypeAlias = str | int | float | bool | Secret | Sequence[str | float] | None
+"""What an option of a backend may be: a scalar, a secret, or several texts or numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +47,13 @@ class ModelSpec:
     """What to load: a `path` on this machine, or else a remote id in `source`.
 
     `options` are the backend's own, as the user wrote them: the backend checks them and names the
-    ones it does not know.
+    ones it does not know. They are not printed with the rest: a key may be among them.
     """
 
     source: str
     path: Path | None = None
     device: str = "auto"
-    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    options: Mapping[str, OptionValue] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Capabilities:
     state      it can save what it has evaluated, and take it up again
     shapes     it applies stop sequences, UTF-8 and `max_tokens` itself (with
                `penstock.streams.Assembly`), so that its deltas are passed on untouched
+    limits     it ends by itself at `max_tokens`, and may not know how many tokens a delta holds
     parallel   how many generations it runs at once; None is without limit
     """
 
@@ -89,6 +91,7 @@ class Capabilities:
     embed: bool = False
     state: bool = False
     shapes: bool = False
+    limits: bool = False
     parallel: int | None = 1
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chat"]
 
-_WHOLE: frozenset[FinishReason] = frozenset({"stop", "stop_sequence", "length"})
+_WHOLE: frozenset[FinishReason] = frozenset({"stop", "stop_sequence", "length", "tool_calls"})
 
 
 class Chat:
@@ -70,4 +70,5 @@ class Chat:
         self._answering = False
         kept = self._keep_partial and completion.text
         if completion.finish_reason in _WHOLE or kept:
-            self.history = (*self.history, asked, Message("assistant", completion.text))
+            answer = Message("assistant", completion.text, completion.tool_calls)
+            self.history = (*self.history, asked, answer)

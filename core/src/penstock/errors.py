@@ -17,10 +17,19 @@ PenstockError
 └── GenerationError         a generation ended before it was complete
     ├── ContextOverflow     prompt (and answer) do not fit the context length
     ├── EngineError         the engine failed while it generated
+    │   └── RemoteError     a server, or the way to it, failed
+    │       ├── AccessDenied       it does not let this key, or anybody, do that
+    │       ├── RequestRefused     it cannot do what it was asked for
+    │       ├── RateLimited        it was asked too often
+    │       ├── ServerFailed       it says that it failed, or is busy
+    │       ├── ConnectionFailed   it cannot be reached, or is no more
+    │       ├── MalformedAnswer    it answered with what nobody can read
+    │       └── IncompleteStream   its answer stopped without an end
     └── BackendBug          a plugin broke the protocol
 ```
 
 Errors raised by a generation carry `partial`: the `Completion` with what was produced so far.
+`retryable` and `retry_after` say whether and when the same call may succeed.
 """
 
 from __future__ import annotations
@@ -31,18 +40,26 @@ if TYPE_CHECKING:
     from penstock.events import Completion
 
 __all__ = [
+    "AccessDenied",
     "BackendBug",
+    "ConnectionFailed",
     "ContextOverflow",
     "DeadlineExceeded",
     "EngineError",
     "GenerationError",
+    "IncompleteStream",
     "InvalidModel",
     "LoadError",
+    "MalformedAnswer",
     "ModelClosed",
     "ModelNotFound",
     "PenstockError",
     "PluginError",
     "QueueFull",
+    "RateLimited",
+    "RemoteError",
+    "RequestRefused",
+    "ServerFailed",
     "StreamClosed",
     "UnknownBackend",
     "UnknownSource",
@@ -55,11 +72,13 @@ class PenstockError(Exception):
     """Base of all errors.
 
     `message` says what is wrong and names the value; `hint` says what to do next, and is part of
-    `str(error)`. `retryable` is True where the same call may succeed later. `partial` is the
-    completion so far, for errors that end a generation, else None.
+    `str(error)`. `retryable` is True where the same call may succeed later, and `retry_after` says
+    in how many seconds, where that is known. `partial` is the completion so far, for errors that
+    end a generation, else None.
     """
 
     retryable: bool = False
+    retry_after: float | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message if hint is None else f"{message}. {hint}")
@@ -130,11 +149,21 @@ class GenerationError(PenstockError):
 
 
 class ContextOverflow(GenerationError):
-    """Prompt and answer need more tokens than the context holds. Raised before any work."""
+    """Prompt and answer need more tokens than the context holds. Raised before any work.
 
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    Both figures are None where a server does not tell them.
+    """
+
+    def __init__(
+        self,
+        prompt_tokens: int | None = None,
+        context_length: int | None = None,
+        *,
+        message: str | None = None,
+    ) -> None:
         super().__init__(
-            f"the prompt has {prompt_tokens} tokens and the context holds {context_length}",
+            message
+            or f"the prompt has {prompt_tokens} tokens and the context holds {context_length}",
             hint="Shorten the prompt, or load the model with a longer context",
         )
         self.prompt_tokens = prompt_tokens
@@ -143,6 +172,73 @@ class ContextOverflow(GenerationError):
 
 class EngineError(GenerationError):
     """The engine failed while it generated; `__cause__` is the original error."""
+
+
+class RemoteError(EngineError):
+    """A server failed, or the way to it.
+
+    status      the status of its answer, such as 503; None if there was none
+    code        its own word for what is wrong, if it has one
+    param       what in the request it is about, if it says
+    request_id  by which its owner can find the request, if it says
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+        self.param = param
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class AccessDenied(RemoteError):
+    """The server wants another key, or this key may not do that (401, 403)."""
+
+
+class RequestRefused(RemoteError):
+    """The server cannot do what it was asked for: no such model, a wrong option, too much."""
+
+
+class RateLimited(RemoteError):
+    """The server was asked too often, or a quota is used up (429).
+
+    `retryable` is False where only a payment helps.
+    """
+
+    retryable = True
+
+
+class ServerFailed(RemoteError):
+    """The server says that it failed, is busy, or waited too long (408, 409, 5xx)."""
+
+    retryable = True
+
+
+class ConnectionFailed(RemoteError):
+    """The server cannot be reached, does not answer, or broke the connection."""
+
+    retryable = True
+
+
+class MalformedAnswer(RemoteError):
+    """The server answered with what cannot be read: a web page, broken JSON, no answer in it."""
+
+
+class IncompleteStream(RemoteError):
+    """The server's answer stopped without saying that this was its end."""
+
+    retryable = True
 
 
 class BackendBug(GenerationError):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from penstock.request import Sampling
+from penstock.tools import ToolCall, ToolCallPart
 
 __all__ = [
+    "Aside",
     "Completion",
     "Delta",
+    "Details",
     "Embeddings",
     "EngineEvent",
     "Finish",
     "FinishReason",
     "Logprob",
     "Prefill",
+    "Report",
+    "Retry",
     "Timings",
     "Token",
     "Usage",
@@ -34,6 +39,8 @@ FinishReason: TypeAlias = Literal[
     "deadline",
     "error",
 ]
+Details: TypeAlias = Mapping[str, str | int | float | bool]
+"""Facts by name; what is nested in a server's answer has names with dots."""
 UsageSource: TypeAlias = Literal["engine", "reported", "counted", "estimated"]
 
 
@@ -41,7 +48,7 @@ UsageSource: TypeAlias = Literal["engine", "reported", "counted", "estimated"]
 class Logprob:
     """How likely a token was to the model, before any option of `Sampling` had an effect.
 
-    id       of the token
+    id       of the token; -1 where a server does not tell
     data     the bytes it stands for, which may be half a character
     logprob  the natural logarithm of its probability, 0 or less
     top      the likeliest tokens of its place, as many as were asked for, the likeliest first;
@@ -54,15 +61,37 @@ class Logprob:
     top: tuple[Logprob, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What a model says beside the text of its answer.
+
+    reasoning   what it thinks before it answers
+    refusal     why it does not answer
+    tool_calls  pieces of calls that it asks for
+    """
+
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCallPart, ...] = ()
+
+    def __add__(self, other: Aside) -> Aside:
+        return Aside(
+            self.reasoning + other.reasoning,
+            self.refusal + other.refusal,
+            self.tool_calls + other.tool_calls,
+        )
+
+
 @dataclass(slots=True)
 class Delta:
     """A piece of the answer, as users receive it.
 
-    text      whole characters; empty only if an engine reports tokens without text
+    text      whole characters; empty if an engine reports tokens without text, or only an aside
     tokens    how many tokens this piece accounts for
     ids       their ids, where the engine has ids
     at        when the engine made the last of them, in seconds of `time.perf_counter`
     logprobs  how likely each of them was, where that was asked for
+    aside     what is said beside the text: reasoning, a refusal, calls of tools
     """
 
     text: str
@@ -70,6 +99,22 @@ class Delta:
     ids: tuple[int, ...] = ()
     at: float = 0.0
     logprobs: tuple[Logprob, ...] = ()
+    aside: Aside | None = None
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thinks before it answers; no part of the text."""
+        return "" if self.aside is None else self.aside.reasoning
+
+    @property
+    def refusal(self) -> str:
+        """Why the model does not answer; no part of the text."""
+        return "" if self.aside is None else self.aside.refusal
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        """Pieces of calls of tools; the completion has them joined."""
+        return () if self.aside is None else self.aside.tool_calls
 
 
 @dataclass(slots=True)
@@ -100,12 +145,15 @@ class Usage:
 
     `engine` counted its own tokens; `reported` by a server; `counted` with the model's tokenizer;
     `estimated` where nothing better is known (a piece counts as a token, four bytes of prompt
-    as one).
+    as one). `reasoning_tokens` are among the completion's, `cached_tokens` among the prompt's.
+
+    An engine may yield it too, before its end: the last one counts for a generation that is left.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
     source: UsageSource = "engine"
 
     @property
@@ -148,7 +196,24 @@ class Finish:
     stop_sequence: str | None = None
 
 
-EngineEvent: TypeAlias = str | bytes | Token | Delta | Prefill | Finish
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The engine begins anew, since the attempt before failed with nothing generated.
+
+    `reason` is a sentence for people.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What else the engine tells of this generation: ids, timings of its own, what it runs on."""
+
+    details: Details
+
+
+EngineEvent: TypeAlias = str | bytes | Token | Delta | Prefill | Usage | Retry | Report | Finish
 """What an engine may yield: plain text, UTF-8 cut anywhere, or a record with figures."""
 
 
@@ -158,7 +223,8 @@ class Completion:
 
     `text` is exactly the deltas delivered, joined. `effective` holds the options really used,
     the seed among them. `warnings` names each option that was dropped. `logprobs` are those of the
-    deltas delivered.
+    deltas delivered, and so are `reasoning`, `refusal` and `tool_calls`. `retries` counts attempts
+    that failed before anything was generated. `details` are the engine's own words.
     """
 
     text: str
@@ -169,6 +235,11 @@ class Completion:
     stop_sequence: str | None = None
     warnings: tuple[str, ...] = ()
     logprobs: tuple[Logprob, ...] = ()
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    retries: int = 0
+    details: Details = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from penstock.errors import UsageError
+from penstock.tools import ToolCall
 
 __all__ = ["Message", "MessageLike", "PromptLike", "Role", "Segment", "as_messages", "as_segments"]
 
@@ -16,10 +17,16 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: who says it, and its text."""
+    """One message: who says it, and its text.
+
+    tool_calls    the calls that the assistant asked for with it
+    tool_call_id  of a message of role `tool`: the call that its text is the result of
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +41,14 @@ class Segment:
     control: bool = False
 
 
-MessageLike: TypeAlias = Message | Mapping[str, str]
+MessageLike: TypeAlias = Message | Mapping[str, object]
 PromptLike: TypeAlias = str | Iterable[Segment]
 
 
 def as_messages(messages: Iterable[MessageLike]) -> tuple[Message, ...]:
     """Return `messages` as `Message` values; plain `{"role", "content"}` mappings are accepted.
+
+    They may have the keys `tool_calls` and `tool_call_id` too.
 
     Raises `UsageError`, naming position and value, for an unknown role, a missing or extra key,
     content that is not text, or an empty conversation.
@@ -64,14 +73,19 @@ def as_segments(prompt: PromptLike) -> tuple[Segment, ...]:
     return segments
 
 
+_KEYS = {"role", "content", "tool_calls", "tool_call_id"}
+
+
 def _as_message(message: object, at: int) -> Message:
     if isinstance(message, Message):
         return _checked(message, at)
-    if not isinstance(message, Mapping) or set(message) != {"role", "content"}:
+    if not isinstance(message, Mapping) or not {"role", "content"} <= set(message) <= _KEYS:
         raise UsageError(
             f"message {at} is {message!r}", hint="A message has the keys 'role' and 'content'"
         )
-    return _checked(Message(message["role"], message["content"]), at)
+    calls = message.get("tool_calls") or ()
+    made = Message(message["role"], message["content"], tuple(calls), message.get("tool_call_id"))
+    return _checked(made, at)
 
 
 def _checked(message: Message, at: int) -> Message:
@@ -81,4 +95,10 @@ def _checked(message: Message, at: int) -> Message:
         )
     if not isinstance(message.content, str):
         raise UsageError(f"message {at} has the content {message.content!r}, which is not text")
+    if not all(isinstance(call, ToolCall) for call in message.tool_calls):
+        raise UsageError(
+            f"message {at} has the tool calls {message.tool_calls!r}", hint="Give `ToolCall`s"
+        )
+    if not isinstance(message.tool_call_id, str | None):
+        raise UsageError(f"message {at} has the tool call id {message.tool_call_id!r}")
     return message

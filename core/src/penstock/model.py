@@ -179,11 +179,9 @@ class Model:
         policy = self._unsupported if unsupported is None else unsupported
         wanted, dropped = self._honoured(sampling.over(self._sampling), policy)
         effective = _seeded(wanted.over(self.info.defaults), self.info)
-        job = Job(
-            request.ready(effective),
-            effective,
-            shaped=self.info.capabilities.shapes,
-        )
+        able = self.info.capabilities
+        limited = effective.without(frozenset({"max_tokens"})) if able.limits else effective
+        job = Job(request.ready(effective), limited, shaped=able.shapes)
         plan = Plan(
             start=self._pump.start,
             effective=effective,
@@ -210,7 +208,13 @@ class Model:
             raise Unsupported(
                 f"{self.info.name!r} has no chat template", hint="Use complete() with a prompt"
             )
-        return _ChatRequest(Request(messages=as_messages(messages)), self.info)
+        asked = as_messages(messages)
+        if not self.info.capabilities.messages and any(m.tool_calls for m in asked):
+            raise Unsupported(
+                f"{self.info.name!r} cannot be told of calls of tools",
+                hint="Leave the messages with tool calls out, and their results",
+            )
+        return _ChatRequest(Request(messages=asked), self.info)
 
     def _honoured(self, wanted: Sampling, policy: Policy) -> tuple[Sampling, tuple[str, ...]]:
         """Apply the policy for options the engine does not honour; return what is left."""

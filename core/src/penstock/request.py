@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, TypedDict, get_args
 from penstock.constraint import Constraint, ConstraintKind, schema_text
 from penstock.errors import UsageError
 from penstock.messages import Message, Segment
+from penstock.tools import ToolLike, as_tools
 
 __all__ = ["ENGINE_OPTIONS", "CallOptions", "Deadlines", "Policy", "Request", "Sampling"]
 
@@ -86,6 +87,8 @@ _RANGES: dict[str, tuple[Callable[..., bool], str]] = {
     "regex": (_is_text, "a regular expression that is not empty"),
     "choices": (lambda value: bool(value) and _are_texts(value), "strings that are not empty"),
     "grammar": (_is_text, "the text of a grammar, in Lark or GBNF"),
+    "tools": (bool, "tools, at least one"),
+    "tool_choice": (_is_text, "auto, none, required, or the name of a tool"),
 }
 
 
@@ -113,6 +116,7 @@ _SETTLED: dict[str, Callable[..., object]] = {
     "stop": _strings,
     "dry_sequence_breakers": _strings,
     "logit_bias": _biases,
+    "tools": as_tools,
 }
 """How options come to be kept: so that nobody changes them, and a dataclass can be compared."""
 
@@ -139,6 +143,10 @@ class Sampling:
     grammar            the answer is a text of this grammar, in Lark (llguidance's) or GBNF
 
     One of the last four may be set, and then `max_tokens` may still cut the answer short.
+
+    tools              what the model may ask for, ending with `tool_calls`: `Tool`s, or mappings
+                       with `name`, `description` and `parameters`
+    tool_choice        auto, none, required, or the name of the tool it must call
 
     The rest is for those who know what it does; not every engine does:
 
@@ -200,6 +208,8 @@ class Sampling:
     regex: str | None = None
     choices: Sequence[str] | None = None
     grammar: str | None = None
+    tools: Sequence[ToolLike] | None = None
+    tool_choice: str | None = None
 
     def __post_init__(self) -> None:
         self._normalise()
@@ -292,6 +302,8 @@ class CallOptions(TypedDict, total=False):
     regex: str | None
     choices: Sequence[str] | None
     grammar: str | None
+    tools: Sequence[ToolLike] | None
+    tool_choice: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ async def test_each_delta_is_an_event_and_the_finish_is_the_last(saying, items_o
         "prompt_tokens": 2,
         "completion_tokens": 2,
         "cached_tokens": 0,
+        "reasoning_tokens": 0,
         "source": "engine",
     }
     assert record["timings"]["e2e"] > 0

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from penstock.backend import OptionValue
 from penstock.errors import UsageError
+from penstock.secret import Secret
 
 __all__ = ["CACHE_TYPES", "MOST_DEVICES", "FlashAttention", "LoadOptions", "Lora", "MemoryMap"]
 
@@ -210,7 +211,7 @@ def _one_lora(value: object) -> Lora:
 def _read_shares(value: OptionValue) -> tuple[float, ...]:
     if value is None:
         return ()
-    if isinstance(value, bool):
+    if isinstance(value, bool | Secret):
         raise _wrong("tensor_split", value, _SHARES)
     several = value.split(",") if isinstance(value, str) else value
     try:

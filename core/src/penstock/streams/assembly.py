@@ -7,12 +7,15 @@ from time import perf_counter
 
 from penstock.errors import BackendBug
 from penstock.events import (
+    Aside,
     Delta,
     EngineEvent,
     Finish,
     FinishReason,
     Logprob,
     Prefill,
+    Report,
+    Retry,
     Token,
     Usage,
 )
@@ -23,13 +26,16 @@ from penstock.streams.timing import Trace
 
 __all__ = ["Assembly", "assembly_of"]
 
+_EVENTS = "It may yield str, bytes, Token, Delta, Prefill, Usage, Report, Retry and Finish"
+
 
 class Assembly:
     """Fed with an engine's events, gives deltas, and knows when the generation is over.
 
     `finish` is None until the end: the engine's own, a stop string, or `max_tokens`, whichever
     comes first; nothing fed after it has an effect. With `shaped=True` the engine did the text
-    work itself and its deltas are passed on untouched.
+    work itself and its deltas are passed on untouched. `retries` and `details` are what the engine
+    told of itself.
     """
 
     __slots__ = (
@@ -41,7 +47,10 @@ class Assembly:
         "_prefill",
         "_shaped",
         "_stops",
+        "_usage",
+        "details",
         "finish",
+        "retries",
         "trace",
     )
 
@@ -57,6 +66,9 @@ class Assembly:
         self._held_ids: tuple[int, ...] = ()
         self._exact = True
         self._prefill: Prefill | None = None
+        self._usage: Usage | None = None
+        self.retries = 0
+        self.details: dict[str, str | int | float | bool] = {}
 
     def feed(self, event: EngineEvent) -> Delta | None:
         """Take one event; return the delta it completes, if any.
@@ -91,6 +103,8 @@ class Assembly:
         """
         if self.finish is not None and self.finish.usage is not None:
             return self.finish.usage
+        if self._usage is not None:
+            return self._usage
         prefill = self._prefill
         return Usage(
             prompt_tokens=estimate() if prefill is None else prefill.total,
@@ -100,6 +114,8 @@ class Assembly:
         )
 
     def _delta(self, delta: Delta) -> Delta | None:
+        if delta.aside is not None:
+            return self._beside(delta, delta.aside)
         if not self._shaped:
             text = self._decoder.feed_text(delta.text)
             if self._stops is not None or self._held_tokens or text is not delta.text:
@@ -110,6 +126,17 @@ class Assembly:
             self.trace.text(delta.at)
         return delta
 
+    def _beside(self, delta: Delta, aside: Aside) -> Delta:
+        """Pass an aside on at once, though the text beside it may be held back."""
+        at = delta.at = delta.at or perf_counter()
+        if self._shaped:
+            self._count(delta.tokens, at)
+            return delta
+        text = self._decoder.feed_text(delta.text) if delta.text else ""
+        made = self._text(text, delta.tokens, delta.ids, at) or self._emit("", at)
+        made.aside = aside
+        return made
+
     def _other(self, event: EngineEvent) -> Delta | None:
         match event:
             case str():
@@ -118,21 +145,29 @@ class Assembly:
             case bytes():
                 self._exact = False
                 return self._text(self._decoder.feed(event), 1, (), 0.0)
-            case Prefill():
-                self._prefill = event
-                self.trace.progress(perf_counter(), event.processed - event.cached)
-            case Finish():
-                self.finish = event
             case Token():
                 return self._text(self._decoder.feed(event.data), 1, (event.id,), event.at)
             case Delta():
                 return self._delta(event)
+            case Finish():
+                self.finish = event
             case _:
-                raise BackendBug(
-                    f"the engine yielded {event!r}",
-                    hint="It may yield str, bytes, Token, Delta, Prefill and Finish",
-                )
+                self._note(event)
         return None
+
+    def _note(self, event: Prefill | Usage | Report | Retry) -> None:
+        match event:
+            case Prefill():
+                self._prefill = event
+                self.trace.progress(perf_counter(), event.processed - event.cached)
+            case Usage():
+                self._usage = event
+            case Report():
+                self.details.update(event.details)
+            case Retry():
+                self.retries += 1
+            case _:
+                raise BackendBug(f"the engine yielded {event!r}", hint=_EVENTS)
 
     def _text(self, text: str, tokens: int, ids: tuple[int, ...], at: float) -> Delta | None:
         at = at or perf_counter()
@@ -149,7 +184,8 @@ class Assembly:
         delta = Delta(text, self._held_tokens, self._held_ids, at)
         self._held_tokens = 0
         self._held_ids = ()
-        self.trace.text(at)
+        if text:
+            self.trace.text(at)
         return delta
 
     def _count(self, tokens: int, at: float) -> None:

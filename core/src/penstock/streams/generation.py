@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from penstock.errors import DeadlineExceeded, PenstockError, UsageError
-from penstock.events import Completion, Delta, FinishReason, Logprob
+from penstock.events import Aside, Completion, Delta, FinishReason, Logprob
 from penstock.request import Deadlines, Sampling
 from penstock.streams.deadlines import Patience
 from penstock.streams.deltas import DeltaStream
 from penstock.streams.job import Job
 from penstock.streams.stream import END, PENDING, Gap, Leaving, reason_of
 from penstock.streams.timing import Trace
+from penstock.tools import calls_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -68,6 +69,7 @@ class Generation(DeltaStream):
         self._patience = Patience(plan.deadlines, job.trace)
         self._parts: list[str] = []
         self._logprobs: list[Logprob] = []
+        self._asides: list[Aside] = []
         # Whether there is more to do for a delta than to keep its text.
         self._attends = self._patience.watches or plan.effective.logprobs is not None
         self._started = False
@@ -132,6 +134,8 @@ class Generation(DeltaStream):
             return self._poll_empty()
         if self._attends:
             self._attend(delta)
+        if delta.aside is not None:
+            self._asides.append(delta.aside)
         self._parts.append(delta.text)
         return delta
 
@@ -305,6 +309,11 @@ class Generation(DeltaStream):
             stop_sequence=finish.stop_sequence if finish and reason == "stop_sequence" else None,
             warnings=plan.warnings,
             logprobs=tuple(self._logprobs),
+            reasoning="".join(aside.reasoning for aside in self._asides),
+            refusal="".join(aside.refusal for aside in self._asides),
+            tool_calls=calls_of(part for aside in self._asides for part in aside.tool_calls),
+            retries=job.assembly.retries,
+            details=dict(job.assembly.details),
         )
         if self._on_end is not None:
             on_end, self._on_end = self._on_end, None

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Generic, TypeVar
 
 from penstock.errors import UsageError
-from penstock.events import Delta, Logprob
+from penstock.events import Aside, Delta, Logprob
 from penstock.streams.stopping import StopMatcher
 from penstock.streams.stream import Stage
 
@@ -101,10 +101,10 @@ class Until(Stage[Delta, Delta]):
     def feed(self, item: Delta) -> Iterable[Delta]:
         text = self._matcher.feed(item.text)
         self.done = self._matcher.matched is not None
-        if text and text is item.text and not self._held.tokens:
+        if text is item.text and not self._held.tokens and (text or item.aside is not None):
             return (item,)
         self._held = joined(self._held, item, text)
-        return self._release() if text else ()
+        return self._release() if text or item.aside is not None else ()
 
     def flush(self) -> Iterable[Delta]:
         self._held.text += self._matcher.flush()
@@ -169,6 +169,7 @@ class Buffered(Stage[Delta, Delta]):
         self._texts: list[str] = []
         self._ids: list[int] = []
         self._logprobs: list[Logprob] = []
+        self._aside: Aside | None = None
         self._count = self._length = 0
         self._at = 0.0
         self._since: float | None = None
@@ -180,6 +181,8 @@ class Buffered(Stage[Delta, Delta]):
         self._ids.extend(item.ids)
         if item.logprobs:
             self._logprobs.extend(item.logprobs)
+        if item.aside is not None:
+            self._aside = item.aside if self._aside is None else self._aside + item.aside
         self._count += item.tokens
         self._length += len(item.text)
         self._at = item.at
@@ -189,9 +192,14 @@ class Buffered(Stage[Delta, Delta]):
         if self._since is None:
             return ()
         gathered = Delta(
-            "".join(self._texts), self._count, tuple(self._ids), self._at, tuple(self._logprobs)
+            "".join(self._texts),
+            self._count,
+            tuple(self._ids),
+            self._at,
+            tuple(self._logprobs),
+            self._aside,
         )
-        self._texts, self._ids, self._logprobs = [], [], []
+        self._texts, self._ids, self._logprobs, self._aside = [], [], [], None
         self._count = self._length = 0
         self._since = None
         return (gathered,)
@@ -267,4 +275,9 @@ def joined(first: Delta, second: Delta, text: str) -> Delta:
         first.ids + second.ids,
         second.at,
         first.logprobs + second.logprobs,
+        _both(first.aside, second.aside),
     )
+
+
+def _both(first: Aside | None, second: Aside | None) -> Aside | None:
+    return first + second if first and second else first or second

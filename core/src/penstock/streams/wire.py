@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.events import Completion, Delta, Logprob
 from penstock.request import Sampling
 from penstock.streams.stream import Stage
+from penstock.tools import as_tools
 
 if TYPE_CHECKING:
     from penstock.streams.generation import Generation
@@ -33,6 +34,8 @@ class _Wire(Stage[Delta, str]):
         record: dict[str, Any] = {"text": item.text, "tokens": item.tokens}
         if item.logprobs:
             record["logprobs"] = [_logprob_record(logprob) for logprob in item.logprobs]
+        if item.aside is not None:
+            record |= {name: value for name, value in asdict(item.aside).items() if value}
         return (self._line(None, record),)
 
     def absorb(self, error: Exception) -> Iterable[str]:
@@ -80,7 +83,12 @@ def completion_record(completion: Completion, *, text: bool = False) -> dict[str
     record["logprobs"] = [_logprob_record(logprob) for logprob in completion.logprobs] or None
     if not text:
         del record["text"]
-    return {name: _plain(value) for name, value in record.items() if value is not None}
+    beside = ("reasoning", "refusal", "tool_calls", "retries", "details")
+    return {
+        name: _plain(value)
+        for name, value in record.items()
+        if value is not None and (value or name not in beside)
+    }
 
 
 def _options_record(sampling: Sampling) -> dict[str, Any]:
@@ -89,6 +97,8 @@ def _options_record(sampling: Sampling) -> dict[str, Any]:
         record["logit_bias"] = {
             str(token): _finite(bias) for token, bias in dict(sampling.logit_bias).items()
         }
+    if sampling.tools is not None:
+        record["tools"] = [asdict(tool) for tool in as_tools(sampling.tools)]
     return record
 
 

@@ -184,7 +184,9 @@ async def _check_overflow(subject: Subject, model: Model, context_length: int) -
     try:
         await generation
     except ContextOverflow as error:
-        require(error.prompt_tokens >= error.context_length > 0, f"{error!r} has wrong figures")
+        asked, room = error.prompt_tokens, error.context_length
+        right = asked is not None and room is not None and asked >= room > 0
+        require(right, f"{error!r} has wrong figures: {asked!r} and {room!r}")
         require(generation.text == "", "a prompt too long was worked on")
     else:
         raise LawBroken("a prompt longer than the context was taken")
@@ -236,6 +238,8 @@ _VALUES: CallOptions = {
     "regex": "[0-9]+",
     "choices": ("yes", "no"),
     "grammar": 'start: "yes" | "no"',
+    "tools": ({"name": "look"},),
+    "tool_choice": "auto",
 }
 
 

@@ -18,7 +18,7 @@ BLOCKED = 0.15
 """Seconds between two turns of the loop that nobody takes for load of the machine, three times."""
 ATTEMPTS = 3
 FILES = Path("/proc/self/fd")
-OF_THE_LOOP = ("AnyIO worker", "Trio thread", "asyncio_")
+OF_THE_LOOP = ("AnyIO worker", "Trio thread", "asyncio_", "uvloop_")
 """Threads that belong to the event loop; they stay until it ends."""
 
 
@@ -33,7 +33,7 @@ async def check_loop(subject: Subject) -> None:
             break
     require(min(gaps) < BLOCKED, f"the event loop stood still for {min(gaps):.2f} s")
     with anyio.move_on_after(subject.patience):
-        while _threads() - before[0]:
+        while _threads() - before[0] or _files() > before[1]:
             await anyio.sleep(0.01)
     left = _threads() - before[0]
     require(not left, f"threads were left behind: {sorted(t.name for t in left)}")

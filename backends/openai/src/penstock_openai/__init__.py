@@ -1,0 +1,1 @@
+"""OpenAI's API, and every server that speaks its dialect, as a backend of Penstock."""

@@ -1,0 +1,172 @@
+"""Connection: one server, one pool of connections, and what goes wrong on the way to it.
+
+This is the one module that knows the client; it takes half a second to import.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import anyio
+import httpx2
+import openai
+from openai import AsyncOpenAI, AsyncStream, RequestOptions
+from penstock.errors import ConnectionFailed, GenerationError, IncompleteStream, MalformedAnswer
+
+from penstock_openai.faults import Fault
+from penstock_openai.options import LoadOptions
+
+__all__ = ["Connection", "Opened", "transport_error"]
+
+KEPT_OPEN: Final = 100
+"""Connections kept for the next requests; each costs a file descriptor here and there."""
+
+
+class Opened(AsyncStream[object]):
+    """The head of an answer is here, its body is not. Only `response` is ours to use."""
+
+    def __init__(self, *, response: httpx2.Response, **_: Any) -> None:
+        self.response = response
+
+
+class Connection:
+    """A server, as one key sees it. Made inside the event loop that uses it."""
+
+    def __init__(self, options: LoadOptions) -> None:
+        self._options = options
+        self._client = _client(options)
+        self._asking: RequestOptions = {"headers": _access(options)}
+
+    async def open(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
+        """Post `body`; return the answer once its head is there, to be read and closed.
+
+        Raises `GenerationError`s: what the server says, or what broke on the way to it.
+        """
+        try:
+            opened = await self._client.post(
+                path,
+                cast_to=object,
+                body=body,
+                options=self._asking,
+                stream=True,
+                stream_cls=Opened,
+            )
+        except openai.OpenAIError as error:
+            self._raise(error)
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            raise transport_error(error) from error
+        return opened.response
+
+    async def ask(
+        self, method: str, url: str, body: Mapping[str, object] | None = None
+    ) -> tuple[Any, Mapping[str, str]]:
+        """Return a JSON answer and its headers; `url` may be a path below the base URL.
+
+        Raises as `open` does, and `MalformedAnswer` for what is not JSON.
+        """
+        try:
+            if method == "GET":
+                response = await self._client.get(
+                    url, cast_to=httpx2.Response, options=self._asking
+                )
+            else:
+                response = await self._client.post(
+                    url, cast_to=httpx2.Response, body=body, options=self._asking
+                )
+            return response.json(), response.headers
+        except openai.OpenAIError as error:
+            self._raise(error)
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            raise transport_error(error) from error
+        except ValueError as error:
+            kind = response.headers.get("content-type", "no content type")
+            raise MalformedAnswer(f"{url} answered with {kind}, not with JSON") from error
+
+    def hidden(self, text: str) -> str:
+        """Return `text` without the key: servers repeat it when they refuse it."""
+        key = self._options.api_key
+        return text if key is None else key.hidden_in(text)
+
+    def told(self, fault: Fault, status: int | None, headers: Mapping[str, str]) -> GenerationError:
+        """Return the error that a server's words mean, the key not among them."""
+        fault.message = self.hidden(fault.message)
+        return fault.error(status, headers)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        with anyio.CancelScope(shield=True):
+            await self._client.close()
+
+    def _raise(self, error: openai.OpenAIError) -> NoReturn:
+        """Raise what `error` is to Penstock. Its cause is `error`, unless that tells the key."""
+        if isinstance(error, openai.APIStatusError):
+            fault = Fault.of(error.body if error.body is not None else error.response.text)
+            made = self.told(fault, error.status_code, error.response.headers)
+            tells = self.hidden(f"{error} {error.body!r}") != f"{error} {error.body!r}"
+            raise made from (None if tells else error)
+        cause = error.__cause__ or error
+        raise transport_error(cause) from cause
+
+
+def transport_error(error: BaseException) -> GenerationError:
+    """Return the error of Penstock for one of the transport's."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
+        hint = "Is the server running, and is the option 'base_url' right?"
+        return ConnectionFailed(f"the server cannot be reached: {said}", hint=hint)
+    if isinstance(error, httpx2.TimeoutException):
+        return ConnectionFailed(
+            "the server was silent for too long", hint="The option 'read_timeout' says how long"
+        )
+    if isinstance(error, httpx2.RemoteProtocolError):
+        return IncompleteStream(f"the server hung up in the middle of its answer: {said}")
+    if isinstance(error, httpx2.DecodingError):
+        return MalformedAnswer(f"the answer is compressed in a way that cannot be read: {said}")
+    return ConnectionFailed(f"the connection broke: {said}")
+
+
+def _client(options: LoadOptions) -> AsyncOpenAI:
+    client = AsyncOpenAI(
+        api_key="unused",  # the key is in the headers of each request
+        base_url=options.url,
+        max_retries=0,  # ours are counted, and keep to the deadlines
+        default_headers=dict(options.headers),
+        default_query=dict(options.query),
+        http_client=_transport(options),
+    )
+    # The client would take these from the environment, whoever the server is.
+    client.organization, client.project = options.organization, options.project
+    return client
+
+
+def _access(options: LoadOptions) -> dict[str, str | openai.Omit]:
+    """Return the header that opens the door, in the form this server wants."""
+    key, name = options.api_key, options.auth_header
+    if key is None:
+        return {"Authorization": openai.Omit()}
+    if name.lower() == "authorization":
+        return {"Authorization": f"Bearer {key.reveal()}"}
+    return {"Authorization": openai.Omit(), name: key.reveal()}
+
+
+def _transport(options: LoadOptions) -> httpx2.AsyncClient:
+    seconds = options.read_timeout
+    return httpx2.AsyncClient(
+        timeout=httpx2.Timeout(seconds, connect=options.connect_timeout, pool=None),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT_OPEN),
+        proxy=options.proxy,
+        trust_env=not options.is_local,  # no proxy knows the way to this machine
+        verify=_trust(options),
+        follow_redirects=True,
+    )
+
+
+def _trust(options: LoadOptions) -> ssl.SSLContext | bool:
+    """Whom to believe. To read the system's certificates takes 20 ms, for nothing without TLS."""
+    if options.ca_file is not None:
+        return ssl.create_default_context(cafile=options.ca_file)
+    if options.url.startswith("https:"):
+        return True
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, should a redirect lead to TLS

@@ -1,0 +1,89 @@
+"""Whether an answer is what was asked for: servers that ignore a schema answer all the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+from penstock.constraint import Constraint
+from penstock.errors import MalformedAnswer
+
+__all__ = ["Check", "check_of"]
+
+_SHOWN = 120
+_ELSE = "The server may not honour it: choose another flavor, or another model"
+
+
+class Check(ABC):
+    """Fed with the text of an answer, says at its end whether it is one that was asked for."""
+
+    def __init__(self, constraint: Constraint) -> None:
+        self._constraint = constraint
+        self._parts: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Take a piece of the answer."""
+        self._parts.append(text)
+
+    def verdict(self) -> MalformedAnswer | None:
+        """Return what is wrong with the whole; None: nothing is."""
+        text = "".join(self._parts)
+        why = self._fault(text)
+        if why is None:
+            return None
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        return MalformedAnswer(f"the answer {shown!r} {why}", hint=_ELSE)
+
+    @abstractmethod
+    def _fault(self, text: str) -> str | None: ...
+
+
+class _Schema(Check):
+    def _fault(self, text: str) -> str | None:
+        from jsonschema import Draft202012Validator
+        from referencing import Registry
+
+        try:
+            answer = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            return f"is no JSON: {error}"
+        assert isinstance(self._constraint.value, str)
+        schema = json.loads(self._constraint.value)
+        # an empty registry: what the schema refers to elsewhere is never fetched
+        validator = Draft202012Validator(schema, registry=Registry())
+        try:
+            wrong = next(validator.iter_errors(answer), None)
+        except Exception as error:  # noqa: BLE001  # a schema that refers to what is not there
+            return f"cannot be checked by the schema: {error}"
+        if wrong is None:
+            return None
+        return f"is not valid by the schema: {wrong.message}, at {wrong.json_path}"
+
+
+class _Regex(Check):
+    def _fault(self, text: str) -> str | None:
+        try:
+            pattern = re.compile(str(self._constraint.value))
+        except re.error:  # of the server's dialect, and not of Python's
+            return None
+        return None if pattern.fullmatch(text) else f"is not matched by {pattern.pattern!r}"
+
+
+class _Choices(Check):
+    def _fault(self, text: str) -> str | None:
+        return None if text in self._constraint.value else "is none of the choices"
+
+
+_CHECKS: Mapping[str, Callable[[Constraint], Check]] = {
+    "json_schema": _Schema,
+    "regex": _Regex,
+    "choices": _Choices,
+}
+
+
+def check_of(constraint: Constraint | None) -> Check | None:
+    """Return the check of a constraint. There is none for grammars, which are the server's own."""
+    kind = None if constraint is None else _CHECKS.get(constraint.kind)
+    return None if kind is None or constraint is None else kind(constraint)
