@@ -24,6 +24,7 @@ from penstock_openai.testing import (
     stream,
     text,
     text_reply,
+    usage,
     whole_chat,
 )
 
@@ -113,6 +114,10 @@ FAULTS = {
         errors.RequestRefused, "", words="no such model",
     ),
     "a stream of nothing": Case(stream(), errors.MalformedAnswer, "", words="no choice"),
+    "text that is cut": Case(
+        Reply(headers=(("content-type", "text/plain"),), steps=(Send(b"upstream "), Cut())),
+        errors.IncompleteStream, "", retryable=True,
+    ),
     "a stream without choices": Case(
         stream({"choices": []}, {"choices": None}, {"id": "x"}), errors.MalformedAnswer, ""
     ),
@@ -283,6 +288,14 @@ ODDITIES = {
         {"choices": [{"delta": {"content": [{"type": "text", "text": "Hello"}]}}]}, finish()
     ),
     "a whole answer though a stream was asked for": json_reply(whole_chat("Hello")),
+    "events called text": Reply(
+        headers=(("content-type", "text/plain; charset=utf-8"),),
+        steps=(Send(event(text("Hello")) + event(finish())),),
+    ),
+    "events called JSON": Reply(
+        headers=(("content-type", "application/json"),),
+        steps=(Send(event(text("Hello")) + event(finish())),),
+    ),
     "another content type": Reply(
         headers=(("content-type", "application/octet-stream"),),
         steps=(Send(event(text("Hello")) + event(finish())),),
@@ -364,6 +377,28 @@ async def test_max_tokens_holds_where_the_server_forgets_it(server: FaultServer,
         done = await model.chat(HI, max_tokens=7)
     assert (done.text, done.finish_reason) == ("0 1 2 3 4 5 6 ", "length")
     assert done.usage.completion_tokens == 7
+
+
+async def test_a_delta_that_goes_over_the_limit_is_not_taken_apart(server, connect) -> None:
+    each = usage(5, 9)["usage"]
+    server.queue(json_reply(whole_chat("a b c d e", "length", (5, 9))))
+    server.queue(stream(text("a b c d e") | {"usage": each}, text(" f"), finish()))
+    async with connect() as model:
+        for _ in range(2):
+            done = await model.chat(HI, max_tokens=7)
+            assert (done.text, done.finish_reason) == ("a b c d e", "length")
+
+
+async def test_keep_alives_behind_the_reason_are_not_waited_for_long(
+    server: FaultServer, connect, monkeypatch
+) -> None:
+    monkeypatch.setattr("penstock_openai.exchange.SETTLE", 0.1)
+    pings = [step for _ in range(100) for step in (Send(b": ping\n\n"), Pause(0.05))]
+    server.queue(begun(Send(event(finish())), *pings))
+    async with connect() as model:
+        done = await model.chat(HI)
+    assert done.text == "Hello"
+    assert done.timings.e2e < 2
 
 
 async def test_nobody_listens(connect) -> None:

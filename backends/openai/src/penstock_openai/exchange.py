@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import httpx2
-import jiter
 from penstock.errors import IncompleteStream, MalformedAnswer, PenstockError, ServerFailed
 from penstock.events import Delta, EngineEvent, Finish
 from penstock.request import Request
 
+from penstock_openai import sse
 from penstock_openai.answer import Answer
 from penstock_openai.body import Json
 from penstock_openai.connection import Connection, transport_error
-from penstock_openai.faults import Fault, fault_in
-from penstock_openai.sse import Event, EventParser
-from penstock_openai.validity import Check, check_of
+from penstock_openai.faults import fault_in
+from penstock_openai.objects import Object, beginning, objects_in, parsed
+from penstock_openai.validity import check_of
 
 __all__ = ["Exchange"]
 
@@ -31,8 +30,9 @@ DRAIN: Final = 0.05
 """Seconds to wait for the end of a body that is over, so that its connection can be used again."""
 
 _DONE: Final = b"[DONE]"
-_SHOWN: Final = 120
-"""Bytes of an answer that an error shows."""
+_WHOLE: Final = frozenset({"application/json", "text/html", "application/xml"})
+"""Content types of answers that are no stream, unless they begin as one."""
+_LIKE_EVENTS: Final = (b"data:", b"event:", b":", b"id:")
 
 
 class Exchange:
@@ -42,11 +42,14 @@ class Exchange:
         self._connection = connection
         self._incomplete = incomplete
         self._limit = request.sampling.max_tokens
-        self._check: Check | None = check_of(request.sampling.constraint)
-        self._parser = EventParser()
+        self._check = check_of(request.sampling.constraint)
+        self._parser = sse.EventParser()
         self._answer = Answer({})
         self._response: httpx2.Response | None = None
         self._bytes: AsyncIterator[bytes] | None = None
+        self._headers: Mapping[str, str] = {}
+        self._first: bytes | None = None
+        self._settled: float | None = None
         self._error: PenstockError | None = None
         self._done = False
         self._over = False
@@ -54,8 +57,9 @@ class Exchange:
     async def open(self, path: str, body: Json) -> None:
         """Send the request, and wait for the head of the answer. Raises as `Connection.open`."""
         response = self._response = await self._connection.open(path, body)
+        self._headers = response.headers
         self._bytes = response.aiter_bytes()
-        request_id = response.headers.get("x-request-id")
+        request_id = self._headers.get("x-request-id")
         self._answer = Answer({} if request_id is None else {"request_id": request_id})
 
     async def read(self) -> list[EngineEvent] | None:
@@ -67,9 +71,11 @@ class Exchange:
             raise self._error
         if self._over:
             return None
-        if not self._streams:
-            return await self._read_whole()
         data = await self._next()
+        if self._first is None:
+            self._first = data or b""
+            if self._is_whole(self._first):
+                return self._whole(await self._rest(self._first))
         if data is None:
             return self._at_end()
         return self._taken(self._fed(data))
@@ -83,91 +89,104 @@ class Exchange:
                 await self._drain()
             await self._response.aclose()
 
-    @property
-    def _streams(self) -> bool:
-        return self._kind not in {"application/json", "text/html", "text/plain", "application/xml"}
-
-    @property
-    def _kind(self) -> str:
-        assert self._response is not None
-        kind: str = self._response.headers.get("content-type", "")
-        return kind.partition(";")[0].strip().lower()
-
     async def _next(self) -> bytes | None:
         """Return the next bytes; None at the end, and once the server has no more to say."""
         assert self._bytes is not None
         try:
             if self._answer.reason is None:
                 return await anext(self._bytes, None)
-            with anyio.move_on_after(SETTLE):
+            self._settled = self._settled or anyio.current_time() + SETTLE
+            with anyio.CancelScope(deadline=self._settled):
                 return await anext(self._bytes, None)
         except httpx2.RequestError as error:
             if self._answer.reason is None:
                 raise transport_error(error) from error
         return None
 
-    def _fed(self, data: bytes) -> list[Event]:
+    # an answer that is a stream
+
+    def _fed(self, data: bytes) -> list[sse.Event]:
         try:
             return self._parser.feed(data)
         except ValueError as error:
             raise MalformedAnswer(f"the server sent {error}") from error
 
-    def _taken(self, events: list[Event]) -> list[EngineEvent]:
+    def _taken(self, events: list[sse.Event]) -> list[EngineEvent]:
         """Return what events mean; what is wrong in one is raised after those before it."""
         out: list[EngineEvent] = []
         try:
             self._take(events, out)
         except PenstockError as error:
             self._error = error
-        return self._ended(out) if self._done else self._within(out)
+        out = self._within(out)
+        return self._ended(out) if self._done else out
 
-    def _take(self, events: list[Event], out: list[EngineEvent]) -> None:
+    def _take(self, events: list[sse.Event], out: list[EngineEvent]) -> None:
         at = perf_counter()
         answer = self._answer
         for name, data in events:
             if data.startswith(_DONE):
                 self._done = True
                 return
-            for chunk in _objects(data):
+            chunks = objects_in(data)
+            if chunks is None:
+                raise self._unreadable("what is not JSON", data)
+            for chunk in chunks:
                 if name or "error" in chunk or "choices" not in chunk:
                     self._refuse(chunk, name)
                 answer.take(chunk, at, out)
 
     def _at_end(self) -> list[EngineEvent]:
         out = self._taken(self._parser.flush())
-        return out if self._over or self._error is not None else self._ended(out)
+        return out if self._done or self._error is not None else self._ended(out)
 
-    async def _read_whole(self) -> list[EngineEvent]:
-        """Read an answer that is no stream: a whole completion, or something else altogether."""
-        assert self._response is not None
-        try:
-            text = await self._response.aread()
-        except httpx2.RequestError as error:
-            raise transport_error(error) from error
-        found = _parsed(text) if self._kind == "application/json" else None
+    # an answer that is none
+
+    def _is_whole(self, first: bytes) -> bool:
+        return self._kind in _WHOLE and not first.lstrip().startswith(_LIKE_EVENTS)
+
+    @property
+    def _kind(self) -> str:
+        kind = self._headers.get("content-type", "")
+        return kind.partition(";")[0].strip().lower()
+
+    async def _rest(self, first: bytes) -> bytes:
+        parts, size = [first], len(first)
+        while (data := await self._next()) is not None:
+            parts.append(data)
+            size += len(data)
+            if size > sse.MOST_BYTES:
+                raise MalformedAnswer(f"the server's answer has more than {sse.MOST_BYTES} bytes")
+        return b"".join(parts)
+
+    def _whole(self, data: bytes) -> list[EngineEvent]:
+        """Take a whole completion, or something else altogether."""
+        self._done = True
+        found = parsed(data) if self._kind == "application/json" else None
         if not isinstance(found, Mapping):
-            raise MalformedAnswer(
-                f"the server answered with {self._kind or 'something'} that is no completion: "
-                f"{self._connection.hidden(_beginning(text))!r}",
-                hint="Check the option 'base_url': it usually ends with /v1",
-                status=self._response.status_code,
-            )
+            raise self._unreadable(f"{self._kind} that is no completion", data)
         self._refuse(found, b"")
         out: list[EngineEvent] = []
         self._answer.take(found, perf_counter(), out)
-        self._done = True
-        return self._ended(out)
+        return self._ended(self._within(out))
 
-    def _refuse(self, chunk: Mapping[str, Any], event: bytes) -> None:
+    def _refuse(self, chunk: Object, event: bytes) -> None:
         """Raise what a server says went wrong while it answered."""
-        fault: Fault | None = fault_in(chunk, event if event == b"error" else b"")
+        fault = fault_in(chunk, event if event == b"error" else b"")
         if fault is not None:
-            assert self._response is not None
-            raise self._connection.told(fault, None, self._response.headers)
+            raise self._connection.told(fault, None, self._headers)
+
+    def _unreadable(self, what: str, data: bytes) -> MalformedAnswer:
+        return MalformedAnswer(
+            f"the server answered with {what}: {self._connection.hidden(beginning(data))!r}",
+            hint="Check the option 'base_url': it usually ends with /v1",
+            request_id=self._headers.get("x-request-id"),
+        )
+
+    # the end
 
     def _ended(self, out: list[EngineEvent]) -> list[EngineEvent]:
         """Add the end to the last events; an error is raised behind them."""
-        out = self._within(out)
         if not self._over:
             self._over = True
             self._error = self._wrong()
@@ -180,13 +199,13 @@ class Exchange:
         answer = self._answer
         if answer.reason == "error":
             return ServerFailed(f"the server gave up: {answer.raw!r}")
+        if not answer.begun and (self._done or self._first):
+            return self._unreadable("no choice in it", self._first or b"")
         if answer.reason is None and not self._done and not self._incomplete:
             return IncompleteStream(
                 "the server's answer stopped without saying that this was its end",
                 hint="Where that is normal for a server, set the option 'allow_incomplete'",
             )
-        if not answer.begun:
-            return MalformedAnswer("the server's answer has no choice in it")
         if self._check is not None and answer.reason == "stop":
             return self._check.verdict()
         return None
@@ -197,10 +216,10 @@ class Exchange:
             for event in out:
                 if isinstance(event, Delta):
                     self._check.add(event.text)
-        if self._limit is not None and self._answer.tokens > self._limit:
-            self._over = True
-            return _cut(out, self._answer.tokens - self._limit)
-        return out
+        if self._limit is None or self._answer.tokens <= self._limit or self._over:
+            return out
+        self._over, self._error = True, None
+        return _cut(out, self._answer.tokens - self._limit)
 
     async def _drain(self) -> None:
         """Read to the end, or until cancelled.
@@ -215,45 +234,12 @@ class Exchange:
 
 
 def _cut(out: list[EngineEvent], surplus: int) -> list[EngineEvent]:
-    """Take the last deltas out, as many as hold `surplus` tokens, and end there."""
-    while surplus > 0 and out:
-        event = out.pop()
-        if isinstance(event, Delta):
-            surplus -= event.tokens
-    return [*out, Finish("length")]
-
-
-def _objects(data: bytes) -> list[Mapping[str, Any]]:
-    """Return the objects in the data of an event: one, unless blank lines were left out.
-
-    Raises `MalformedAnswer` for broken JSON. What is JSON but no object, as a few servers send to
-    keep a connection awake, says nothing.
-    """
-    try:
-        found = jiter.from_json(data, cache_mode="keys")
-    except ValueError:
-        return _with_patience(data)
-    return [found] if isinstance(found, dict) else []
-
-
-def _with_patience(data: bytes) -> list[Mapping[str, Any]]:
-    """Read what the fast reader refuses: bad UTF-8, half surrogates, lines run together."""
-    found = _parsed(data)
-    if found is not None:
-        return [found] if isinstance(found, dict) else []
-    objects = [_parsed(line) for line in data.splitlines()]
-    if len(objects) < 2 or not all(isinstance(one, dict) for one in objects):
-        raise MalformedAnswer(f"the server sent what is not JSON: {_beginning(data)!r}")
-    return objects
-
-
-def _parsed(data: bytes) -> Any:
-    """Return what this JSON says, with U+FFFD for bytes that are no UTF-8; None: it is none."""
-    try:
-        return json.loads(data.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _beginning(data: bytes) -> str:
-    return data[:_SHOWN].decode("utf-8", "replace")
+    """Take out the deltas that are wholly beyond the limit, by `surplus` tokens, and end there."""
+    kept: list[EngineEvent] = []
+    for event in reversed(out):
+        tokens = event.tokens if isinstance(event, Delta) else 0
+        if tokens and tokens <= surplus:
+            surplus -= tokens
+        else:
+            kept.append(event)
+    return [*reversed(kept), Finish("length")]

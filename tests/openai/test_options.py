@@ -1,0 +1,74 @@
+"""Options are checked before anything is sent, and say what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from penstock import errors
+from penstock.secret import Secret
+from penstock_openai.options import OPENAI_URL, LoadOptions
+
+WRONG = [
+    {"base_url": "127.0.0.1:8000"}, {"base_url": "ftp://x/v1"}, {"base_url": ""}, {"base_url": 5},
+    {"base_url": "http://[::1/v1"}, {"base_url": "http://host:99999/v1"},
+    {"retries": -1}, {"retries": 1.5}, {"retries": True}, {"retry_wait": 0},
+    {"retry_wait": float("inf")}, {"connect_timeout": "5"}, {"read_timeout": -1},
+    {"headers": ["no colon"]}, {"headers": 5}, {"query": ["=x"]}, {"stream": "yes"},
+    {"parallel": 0}, {"context_length": 0}, {"chat_template_kwargs": "[1]"},
+    {"chat_template_kwargs": "{"}, {"auth_header": ""}, {"flavor": None}, {"id_slot": "x"},
+    {"cache_prompt": 1}, {"allow_incomplete": None}, {"organization": ""}, {"api_key": 5},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", WRONG, ids=str)
+def test_what_cannot_be_is_refused_by_name(options) -> None:
+    (name,) = options
+    with pytest.raises(errors.UsageError, match=name):
+        LoadOptions.of(options)
+
+
+def test_an_unknown_option_is_told_with_the_nearest() -> None:
+    with pytest.raises(errors.UsageError, match="Did you mean 'base_url'"):
+        LoadOptions.of({"baseurl": "http://127.0.0.1/v1"})
+
+
+@pytest.mark.anyio
+async def test_an_unknown_flavor_is_told_with_the_nearest(connect) -> None:
+    with pytest.raises(errors.UsageError, match="Did you mean 'vllm'"):
+        async with connect(flavor="vlm"):
+            pass
+
+
+@pytest.mark.anyio
+async def test_a_device_is_the_servers_own_choice(server) -> None:
+    import penstock
+
+    with pytest.raises(errors.UsageError, match="cuda"):
+        async with penstock.load(
+            "openai:m", device="cuda", options={"base_url": server.url, "flavor": "vllm"}
+        ):
+            pass
+
+
+def test_defaults() -> None:
+    options = LoadOptions.of({})
+    assert (options.url, options.api_key, options.flavor) == (OPENAI_URL, None, "auto")
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "local", "root"),
+    [
+        ("http://localhost:8000/v1/", "localhost", True, "http://localhost:8000"),
+        ("http://127.0.0.5/v1", "127.0.0.5", True, "http://127.0.0.5"),
+        ("http://[::1]:80/v1", "::1", True, "http://[::1]:80"),
+        ("https://example.com/api/v1", "example.com", False, "https://example.com/api"),
+        ("https://example.com/openai", "example.com", False, "https://example.com/openai"),
+    ],
+)
+def test_where_the_server_is(url, host, local, root) -> None:
+    options = LoadOptions.of({"base_url": url})
+    assert (options.host, options.is_local, options.root) == (host, local, root)
+
+
+def test_a_secret_may_come_as_one() -> None:
+    assert LoadOptions.of({"api_key": Secret("abcdef")}).api_key == Secret("abcdef")
+    assert LoadOptions.of({"api_key": ""}).api_key is None
