@@ -27,6 +27,7 @@ def llama_cpp_server(folder: Path, n_ctx: int = 512) -> Iterator[str]:
         *(sys.executable, "-m", "llama_cpp.server", "--model", str(penstock_pocket.path())),
         *("--model_alias", "pocket", "--host", "127.0.0.1", "--port", str(port)),
         *("--n_ctx", str(n_ctx), "--n_threads", "2", "--interrupt_requests", "false"),
+        *("--flash_attn", "true"),
         *("--logits_all", "true", "--embedding", "false"),
     ]
     with served(command, port, folder) as url:

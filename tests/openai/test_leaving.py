@@ -105,8 +105,9 @@ async def test_closing_the_model_ends_its_answers(server, connect) -> None:
     server.queue(ENDLESS, ENDLESS)
     async with connect() as model:
         first, second = model.chat(HI), model.chat(HI)
-        for generation in (first, second):
-            await anext(aiter(generation))
+        cursors = aiter(first), aiter(second)
+        for cursor in cursors:
+            assert (await anext(cursor)).text == "Hello"
     for generation in (first, second):
         with pytest.raises(penstock.ModelClosed):
             await generation

@@ -61,7 +61,6 @@ async def test_greedy_text_is_that_of_the_engine_in_this_process(url: str) -> No
             ours = await here.complete(prompt, **options)
             assert (theirs.text, theirs.finish_reason) == (ours.text, ours.finish_reason), prompt
             assert theirs.usage.completion_tokens == ours.usage.completion_tokens
-            assert theirs.usage.source == "reported"
 
 
 @pytest.mark.anyio
@@ -70,7 +69,9 @@ async def test_a_conversation_reads_the_same_as_in_this_process(url: str) -> Non
         chats = there.session("You are kind."), here.session("You are kind.")
         for said in ("My name is Ada.", "What is my name?"):
             first, second = [
-                (await chat.send(said, temperature=0, max_tokens=30, repeat_penalty=1.0)).text
+                (
+                    await chat.send(said, temperature=0, max_tokens=30, repeat_penalty=1.0)
+                ).text.strip()
                 for chat in chats
             ]
             assert first == second

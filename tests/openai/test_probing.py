@@ -18,13 +18,13 @@ def listing(*models: dict, headers=()) -> Reply:
 
 
 SERVERS = {
-    "vllm": (listing({"id": "m", "owned_by": "vllm", "max_model_len": 4096}), 4096),
-    "sglang": (listing({"id": "m", "owned_by": "sglang", "max_model_len": 2048}), 2048),
-    "llama-cpp-python": (listing({"id": "m", "owned_by": "me"}), None),
-    "ollama": (listing({"id": "m", "owned_by": "library"}), None),
-    "lmstudio": (listing({"id": "m", "owned_by": "organization_owner"}), None),
-    "litellm": (listing({"id": "m"}, headers=(("x-litellm-version", "1.80"),)), None),
-    "standard": (listing({"id": "m", "owned_by": "somebody", "context_length": 99}), 99),
+    "vllm": (listing({"id": "test", "owned_by": "vllm", "max_model_len": 4096}), 4096),
+    "sglang": (listing({"id": "test", "owned_by": "sglang", "max_model_len": 2048}), 2048),
+    "llama-cpp-python": (listing({"id": "test", "owned_by": "me"}), None),
+    "ollama": (listing({"id": "test", "owned_by": "library"}), None),
+    "lmstudio": (listing({"id": "test", "owned_by": "organization_owner"}), None),
+    "litellm": (listing({"id": "test"}, headers=(("x-litellm-version", "1.80"),)), None),
+    "standard": (listing({"id": "test", "owned_by": "somebody", "context_length": 99}), 99),
 }
 
 
@@ -44,7 +44,7 @@ async def test_llama_server_is_asked_for_the_length_of_a_slot(server, connect) -
     def answer(received: Received) -> Reply:
         if received.path == "/props":
             return json_reply({"default_generation_settings": {"n_ctx": 1024}})
-        return listing({"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx_train": 4096}})
+        return listing({"id": "test", "owned_by": "llamacpp", "meta": {"n_ctx_train": 4096}})
 
     server.answer = answer
     async with connect(flavor="auto") as model:

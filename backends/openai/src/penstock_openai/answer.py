@@ -56,15 +56,27 @@ class Answer:
     reason  why the answer ended, in our words; None: it has not said
     raw     the same in the server's
     begun   whether any object had a choice in it
+    refused whether the model said that it will not answer
     tokens  how many were generated so far, as far as that is known
     """
 
-    __slots__ = ("_calls", "_details", "_known", "begun", "raw", "reason", "tokens", "usage")
+    __slots__ = (
+        "_calls",
+        "_details",
+        "_known",
+        "begun",
+        "raw",
+        "reason",
+        "refused",
+        "tokens",
+        "usage",
+    )
 
     def __init__(self, details: Mapping[str, str | int | float | bool]) -> None:
         self.reason: FinishReason | None = None
         self.raw = ""
         self.begun = False
+        self.refused = False
         self.tokens = 0
         self.usage: Usage | None = None
         self._known = False
@@ -85,6 +97,8 @@ class Answer:
             return
         self.begun = True
         said = choice.get("delta") or choice.get("message") or choice
+        if not isinstance(said, Mapping):
+            said = {}
         text = said.get("content")
         if type(text) is str and text and len(said) <= 2 and not choice.get("logprobs"):
             self.tokens += count or 1
@@ -141,6 +155,7 @@ class Answer:
         logprobs = _logprobs(choice.get("logprobs"))
         if not (text or logprobs or aside != _NOTHING):
             return
+        self.refused = self.refused or bool(aside.refusal)
         tokens = count or len(logprobs) or 1
         self.tokens += tokens
         beside = None if aside == _NOTHING else aside

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import anyio
 import httpx2
@@ -19,6 +19,9 @@ from penstock_openai.faults import Fault
 from penstock_openai.options import LoadOptions
 
 __all__ = ["Connection", "Opened", "transport_error"]
+
+_OUTSIDE: Final = (openai.OpenAIError, httpx2.RequestError, httpx2.InvalidURL)
+"""What the client and its transport raise."""
 
 KEPT_OPEN: Final = 100
 """Connections kept for the next requests; each costs a file descriptor here and there."""
@@ -53,11 +56,11 @@ class Connection:
                 stream=True,
                 stream_cls=Opened,
             )
-        except openai.OpenAIError as error:
-            self._raise(error)
-        except (httpx2.RequestError, httpx2.InvalidURL) as error:
-            raise transport_error(error) from error
-        return opened.response
+        except _OUTSIDE as error:
+            made, cause = self._meant(error)
+        else:
+            return opened.response
+        raise made from cause
 
     async def ask(
         self, method: str, url: str, body: Mapping[str, object] | None = None
@@ -67,22 +70,21 @@ class Connection:
         Raises as `open` does, and `MalformedAnswer` for what is not JSON.
         """
         try:
-            if method == "GET":
-                response = await self._client.get(
-                    url, cast_to=httpx2.Response, options=self._asking
-                )
-            else:
-                response = await self._client.post(
-                    url, cast_to=httpx2.Response, body=body, options=self._asking
-                )
-            return response.json(), response.headers
-        except openai.OpenAIError as error:
-            self._raise(error)
-        except (httpx2.RequestError, httpx2.InvalidURL) as error:
-            raise transport_error(error) from error
-        except ValueError as error:
-            kind = response.headers.get("content-type", "no content type")
-            raise MalformedAnswer(f"{url} answered with {kind}, not with JSON") from error
+            response = await self._sent(method, url, body)
+        except _OUTSIDE as error:
+            made, cause = self._meant(error)
+        else:
+            return _json_of(response), response.headers
+        raise made from cause
+
+    async def _sent(
+        self, method: str, url: str, body: Mapping[str, object] | None
+    ) -> httpx2.Response:
+        if method == "GET":
+            return await self._client.get(url, cast_to=httpx2.Response, options=self._asking)
+        return await self._client.post(
+            url, cast_to=httpx2.Response, body=body, options=self._asking
+        )
 
     def hidden(self, text: str) -> str:
         """Return `text` without the key: servers repeat it when they refuse it."""
@@ -99,15 +101,26 @@ class Connection:
         with anyio.CancelScope(shield=True):
             await self._client.close()
 
-    def _raise(self, error: openai.OpenAIError) -> NoReturn:
-        """Raise what `error` is to Penstock. Its cause is `error`, unless that tells the key."""
+    def _meant(self, error: Exception) -> tuple[GenerationError, Exception | None]:
+        """Return what `error` is to Penstock, and its cause: itself, unless that tells the key.
+
+        To be raised outside of the handler: an error keeps what was being handled when it was born.
+        """
         if isinstance(error, openai.APIStatusError):
-            fault = Fault.of(error.body if error.body is not None else error.response.text)
-            made = self.told(fault, error.status_code, error.response.headers)
-            tells = self.hidden(f"{error} {error.body!r}") != f"{error} {error.body!r}"
-            raise made from (None if tells else error)
-        cause = error.__cause__ or error
-        raise transport_error(cause) from cause
+            body = error.body if error.body is not None else error.response.text
+            made = self.told(Fault.of(body), error.status_code, error.response.headers)
+            said = f"{error} {error.body!r}"
+            return made, error if self.hidden(said) == said else None
+        cause = error.__cause__ if isinstance(error, openai.OpenAIError) else None
+        return transport_error(cause or error), error
+
+
+def _json_of(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        kind = response.headers.get("content-type", "no content type")
+        raise MalformedAnswer(f"{response.url} answered with {kind}, not with JSON") from error
 
 
 def transport_error(error: BaseException) -> GenerationError:

@@ -12,9 +12,13 @@ import anyio
 from anyio import from_thread
 from penstock.backend import Engine, ModelInfo
 from penstock.errors import (
+    ContextOverflow,
+    GenerationError,
+    IncompleteStream,
     MalformedAnswer,
     RemoteError,
     RequestRefused,
+    ServerFailed,
     Unsupported,
 )
 from penstock.events import Delta, Embeddings, EngineEvent, Retry
@@ -69,6 +73,8 @@ class RemoteEngine(Engine):
                         yield event
                 return  # noqa: TRY300  # an `else` would stand between the error and its care
             except RemoteError as error:
+                if not begun:
+                    await self._refuse_overflow(error, request)
                 reason, wait = self._again(error, failures, begun=begun)
             finally:
                 await exchange.aclose()
@@ -79,20 +85,14 @@ class RemoteEngine(Engine):
 
     def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the ids of a prompt. Called from a worker thread of the event loop."""
-        paths = self._paths()
         text = "".join(segment.text for segment in as_segments(prompt))
-        # llama-server adds a BOS only where it is asked to; the others do so by themselves
-        body = {paths.ask: text, "add_special": True, "parse_special": True}
-        told = self._asked("POST", self._options.root + paths.tokenize, body)
-        tokens = told.get("tokens") if isinstance(told, Mapping) else None
-        if not isinstance(tokens, list):
-            raise MalformedAnswer(f"{paths.tokenize} answered {told!r:.120}, which has no tokens")
-        return [int(token) for token in tokens]
+        return from_thread.run(self._tokens, text)
 
     def detokenize(self, ids: list[int]) -> bytes:
         """Return the text of ids. Called from a worker thread of the event loop."""
         paths = self._paths()
-        told = self._asked("POST", self._options.root + paths.detokenize, {"tokens": ids})
+        url = self._options.root + paths.detokenize
+        told = from_thread.run(self._asked, url, {"tokens": ids})
         text = told.get(paths.text) if isinstance(told, Mapping) else None
         if not isinstance(text, str):
             raise MalformedAnswer(f"{paths.detokenize} answered {told!r:.120}, which has no text")
@@ -101,7 +101,7 @@ class RemoteEngine(Engine):
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """Return a vector for each text. Called from a worker thread of the event loop."""
         body = {"model": self.info.name, "input": list(texts), "encoding_format": "float"}
-        told = self._asked("POST", "/embeddings", body)
+        told = from_thread.run(self._asked, "/embeddings", body)
         return _embeddings(told, len(texts))
 
     async def aclose(self) -> None:
@@ -114,12 +114,15 @@ class RemoteEngine(Engine):
             raise error
         if isinstance(error, RequestRefused):
             return self._learned(error), 0.0
+        return error.message, self._pause(error, failures)
+
+    def _pause(self, error: RemoteError, failures: int) -> float:
+        """Return the seconds until another attempt; raise `error` where there is to be none."""
         wait = _wait(failures) if error.retry_after is None else error.retry_after
-        if not error.retryable or failures == self._options.retries:
+        spent = failures == self._options.retries
+        if spent or not error.retryable or wait > self._options.retry_wait:
             raise error
-        if wait > self._options.retry_wait:
-            raise error
-        return error.message, wait
+        return wait
 
     def _learned(self, refusal: RequestRefused) -> str:
         """Return what is done otherwise from now on; raise what to tell the user, if nothing is."""
@@ -142,12 +145,45 @@ class RemoteEngine(Engine):
             )
         return self._flavor.tokens
 
-    def _asked(self, method: str, url: str, body: Mapping[str, object]) -> Any:
-        async def ask() -> Any:
-            told, _ = await self._connection.ask(method, url, body)
-            return told
+    async def _asked(self, url: str, body: Mapping[str, object]) -> Any:
+        failures = 0
+        while True:
+            try:
+                told, _ = await self._connection.ask("POST", url, body)
+            except RemoteError as error:
+                wait = self._pause(error, failures)
+            else:
+                return told
+            failures += 1
+            await anyio.sleep(wait)
 
-        return from_thread.run(ask)
+    async def _tokens(self, text: str) -> list[int]:
+        paths = self._paths()
+        # llama-server adds a BOS only where it is asked to; the others do so by themselves
+        body = {paths.ask: text, "add_special": True, "parse_special": True}
+        told = await self._asked(self._options.root + paths.tokenize, body)
+        tokens = told.get("tokens") if isinstance(told, Mapping) else None
+        if not isinstance(tokens, list):
+            raise MalformedAnswer(f"{paths.tokenize} answered {told!r:.120}, which has no tokens")
+        return [int(token) for token in tokens]
+
+    async def _refuse_overflow(self, error: RemoteError, request: Request) -> None:
+        """Raise `ContextOverflow` where that is why a server broke off.
+
+        llama-cpp-python's does so in the middle of a stream, without a word.
+        """
+        context, text = self.info.context_length, request.text
+        broke = isinstance(error, IncompleteStream | ServerFailed)
+        if not broke or context is None or self._flavor.tokens is None:
+            return
+        if len(text.encode("utf-8", "replace")) < context:  # and no token is without a byte
+            return
+        try:
+            count = len(await self._tokens(text))
+        except GenerationError:
+            return
+        if count >= context:
+            raise ContextOverflow(count, context) from error
 
 
 def _wait(failures: int) -> float:

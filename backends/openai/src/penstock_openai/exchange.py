@@ -206,7 +206,7 @@ class Exchange:
                 "the server's answer stopped without saying that this was its end",
                 hint="Where that is normal for a server, set the option 'allow_incomplete'",
             )
-        if self._check is not None and answer.reason == "stop":
+        if self._check is not None and answer.reason == "stop" and not answer.refused:
             return self._check.verdict()
         return None
 

@@ -39,9 +39,7 @@ class EventParser:
         events: list[Event] = []
         for line in self._lines(data):
             if not line:
-                if self._data:
-                    events.append(self._event())
-                self._name = b""
+                self._close(events)
             elif line.startswith(b"data:"):
                 self._keep(line[6:] if line[5:6] == b" " else line[5:])
             else:
@@ -53,7 +51,8 @@ class EventParser:
     def flush(self) -> list[Event]:
         """Return what is left at the end: an event whose blank line is missing."""
         events = self.feed(b"\n")
-        return [*events, self._event()] if self._data else events
+        self._close(events)
+        return events
 
     def _lines(self, data: bytes) -> list[bytes]:
         if self._rest:
@@ -70,12 +69,13 @@ class EventParser:
         self._begun = not _BOM.startswith(data)  # a mark that is cut is waited for
         return data.removeprefix(_BOM)
 
-    def _event(self) -> Event:
+    def _close(self, events: list[Event]) -> None:
+        """End the event at hand; one without data is none, says the standard."""
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        event = self._name, data
+        if data:
+            events.append((self._name, data))
         self._data.clear()
         self._name, self._size = b"", 0
-        return event
 
     def _keep(self, data: bytes) -> None:
         self._data.append(data)
