@@ -60,7 +60,7 @@ class TestReasoning:
     @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
     async def test_it_is_apart_from_the_text(self, field, server, connect) -> None:
         thought = [delta(**{field: "Let me "}), delta(**{field: "think.", "content": None})]
-        server.queue(stream(*thought, text("Four"), finish(), usage(5, 9)))
+        server.queue(stream(*thought, text("Four"), finish(), usage(5, 9), pace=0.005))
         async with connect() as model:
             generation = model.chat(HI)
             seen = [(d.text, d.reasoning) async for d in generation]

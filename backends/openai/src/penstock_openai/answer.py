@@ -45,7 +45,8 @@ _REASONS: Final[Mapping[str, FinishReason]] = {
     "cancelled": "error",
 }
 _PLAIN: Final = frozenset(
-    {"choices", "created", "id", "model", "object", "obfuscation", "system_fingerprint", "usage"}
+    {"choices", "created", "id", "model", "object", "obfuscation", "provider", "service_tier"}
+    | {"system_fingerprint", "usage"}
 )
 """Fields of an object that say nothing new after the first one; usage is looked at by itself."""
 
@@ -93,11 +94,11 @@ class Answer:
         if not choices:
             return
         choice = choices[0]
-        if not isinstance(choice, Mapping):
+        if not isinstance(choice, dict):
             return
         self.begun = True
         said = choice.get("delta") or choice.get("message") or choice
-        if not isinstance(said, Mapping):
+        if not isinstance(said, dict):
             said = {}
         text = said.get("content")
         if type(text) is str and text and len(said) <= 2 and not choice.get("logprobs"):
@@ -122,7 +123,7 @@ class Answer:
             self._known = True
             out.append(Report(dict(self._details)))
         progress = chunk.get("prompt_progress")
-        if isinstance(progress, Mapping):
+        if isinstance(progress, dict):
             out.append(
                 Prefill(
                     _count(progress.get("processed")),
@@ -163,11 +164,11 @@ class Answer:
 
     def _parts(self, said: Mapping[str, Any]) -> tuple[ToolCallPart, ...]:
         calls = said.get("tool_calls")
-        if not calls and isinstance(old := said.get("function_call"), Mapping):
+        if not calls and isinstance(old := said.get("function_call"), dict):
             calls = [{"index": 0, "function": old}]
         if not isinstance(calls, list):
             return ()
-        parts = tuple(_part(call, at) for at, call in enumerate(calls) if isinstance(call, Mapping))
+        parts = tuple(_part(call, at) for at, call in enumerate(calls) if isinstance(call, dict))
         self._calls = self._calls or bool(parts)
         return parts
 
@@ -197,7 +198,7 @@ def _texts(said: Mapping[str, Any]) -> tuple[str, str]:
     content = said.get("content")
     reasoning = _text(said.get("reasoning_content")) or _text(said.get("reasoning"))
     if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, Mapping)]
+        parts = [part for part in content if isinstance(part, dict)]
         thought = "".join(_thought(part) for part in parts if part.get("type") == "thinking")
         return "".join(_text(part.get("text")) for part in parts), reasoning + thought
     return _text(content) or _text(said.get("text")), reasoning
@@ -206,13 +207,13 @@ def _texts(said: Mapping[str, Any]) -> tuple[str, str]:
 def _thought(part: Mapping[str, Any]) -> str:
     inner = part.get("thinking")
     if isinstance(inner, list):
-        return "".join(_text(piece.get("text")) for piece in inner if isinstance(piece, Mapping))
+        return "".join(_text(piece.get("text")) for piece in inner if isinstance(piece, dict))
     return _text(inner)
 
 
 def _part(call: Mapping[str, Any], position: int) -> ToolCallPart:
     function = call.get("function")
-    inner: Mapping[str, Any] = function if isinstance(function, Mapping) else {}
+    inner: Mapping[str, Any] = function if isinstance(function, dict) else {}
     index, arguments = call.get("index"), inner.get("arguments")
     return ToolCallPart(
         index if isinstance(index, int) else position,
@@ -224,11 +225,11 @@ def _part(call: Mapping[str, Any], position: int) -> ToolCallPart:
 
 
 def _logprobs(told: object) -> tuple[Logprob, ...]:
-    if not isinstance(told, Mapping):
+    if not isinstance(told, dict):
         return ()
     content = told.get("content")
     if isinstance(content, list):
-        return tuple(_logprob(one) for one in content if isinstance(one, Mapping))
+        return tuple(_logprob(one) for one in content if isinstance(one, dict))
     return _older_logprobs(told)
 
 
@@ -241,7 +242,7 @@ def _logprob(one: Mapping[str, Any]) -> Logprob:
         if isinstance(data, list)
         else _text(one.get("token")).encode("utf-8", "replace"),
         _probability(one.get("logprob")),
-        tuple(_logprob(other) for other in top if isinstance(other, Mapping)),
+        tuple(_logprob(other) for other in top if isinstance(other, dict)),
     )
 
 
@@ -251,7 +252,7 @@ def _older_logprobs(told: Mapping[str, Any]) -> tuple[Logprob, ...]:
     tops = told.get("top_logprobs") or ()
     found = []
     for at, (token, value) in enumerate(zip(tokens, values, strict=False)):
-        top = tops[at] if at < len(tops) and isinstance(tops[at], Mapping) else {}
+        top = tops[at] if at < len(tops) and isinstance(tops[at], dict) else {}
         others = tuple(_bare(text, number) for text, number in top.items())
         found.append(
             Logprob(-1, _text(token).encode("utf-8", "replace"), _probability(value), others)

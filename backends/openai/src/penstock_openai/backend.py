@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -44,7 +46,8 @@ async def _connected(model: str, flavor: Flavor | None, options: LoadOptions) ->
     from penstock_openai.connection import Connection
     from penstock_openai.engine import RemoteEngine
 
-    connection = await to_thread.run_sync(Connection, options)
+    make = partial(Connection, options, on_asyncio=_is_asyncio())
+    connection = await to_thread.run_sync(make)
     try:
         found = await _found(connection, model, flavor, options)
         _refuse_knobs(options, found.flavor)
@@ -85,6 +88,14 @@ def _info(found: Found, options: LoadOptions) -> ModelInfo:
         ),
         details={"flavor": flavor.name, "found": found.how, "url": options.url},
     )
+
+
+def _is_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _import_client() -> None:

@@ -5,8 +5,10 @@ This is the one module that knows the client; it takes half a second to import.
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any, Final
 
 import anyio
@@ -23,6 +25,9 @@ __all__ = ["Connection", "Opened", "transport_error"]
 _OUTSIDE: Final = (openai.OpenAIError, httpx2.RequestError, httpx2.InvalidURL)
 """What the client and its transport raise."""
 
+_HUNG_UP: Final = "ServerDisconnectedError"
+_NAME: Final = re.compile(r"\w+Error")
+
 KEPT_OPEN: Final = 100
 """Connections kept for the next requests; each costs a file descriptor here and there."""
 
@@ -35,11 +40,15 @@ class Opened(AsyncStream[object]):
 
 
 class Connection:
-    """A server, as one key sees it. Made inside the event loop that uses it."""
+    """A server, as one key sees it.
 
-    def __init__(self, options: LoadOptions) -> None:
+    `on_asyncio` says that an asyncio loop will use it: aiohttp reads a chunk there in half the
+    time, and is taken where it is installed.
+    """
+
+    def __init__(self, options: LoadOptions, *, on_asyncio: bool) -> None:
         self._options = options
-        self._client = _client(options)
+        self._client = _client(options, on_asyncio=on_asyncio)
         self._asking: RequestOptions = {"headers": _access(options)}
 
     async def open(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
@@ -126,6 +135,10 @@ def _json_of(response: httpx2.Response) -> Any:
 def transport_error(error: BaseException) -> GenerationError:
     """Return the error of Penstock for one of the transport's."""
     said = str(error) or type(error).__name__
+    behind = {type(one).__name__ for one in _chain(error)}
+    # aiohttp tells of a reset in words only
+    if "ConnectionResetError" in {*behind, *_NAME.findall(said)} or _HUNG_UP in behind:
+        return ConnectionFailed(f"the connection broke: {said}")
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
         hint = "Is the server running, and is the option 'base_url' right?"
         return ConnectionFailed(f"the server cannot be reached: {said}", hint=hint)
@@ -133,21 +146,28 @@ def transport_error(error: BaseException) -> GenerationError:
         return ConnectionFailed(
             "the server was silent for too long", hint="The option 'read_timeout' says how long"
         )
-    if isinstance(error, httpx2.RemoteProtocolError):
+    if isinstance(error, httpx2.RemoteProtocolError) or "ClientPayloadError" in behind:
         return IncompleteStream(f"the server hung up in the middle of its answer: {said}")
     if isinstance(error, httpx2.DecodingError):
         return MalformedAnswer(f"the answer is compressed in a way that cannot be read: {said}")
     return ConnectionFailed(f"the connection broke: {said}")
 
 
-def _client(options: LoadOptions) -> AsyncOpenAI:
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and all behind it: what happened is told by the one that was first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _client(options: LoadOptions, *, on_asyncio: bool) -> AsyncOpenAI:
     client = AsyncOpenAI(
         api_key="unused",  # the key is in the headers of each request
         base_url=options.url,
         max_retries=0,  # ours are counted, and keep to the deadlines
         default_headers=dict(options.headers),
         default_query=dict(options.query),
-        http_client=_transport(options),
+        http_client=_transport(options, on_asyncio=on_asyncio),
     )
     # The client would take these from the environment, whoever the server is.
     client.organization, client.project = options.organization, options.project
@@ -164,11 +184,13 @@ def _access(options: LoadOptions) -> dict[str, str | openai.Omit]:
     return {"Authorization": openai.Omit(), name: key.reveal()}
 
 
-def _transport(options: LoadOptions) -> httpx2.AsyncClient:
-    seconds = options.read_timeout
-    return httpx2.AsyncClient(
-        timeout=httpx2.Timeout(seconds, connect=options.connect_timeout, pool=None),
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT_OPEN),
+def _transport(options: LoadOptions, *, on_asyncio: bool) -> httpx2.AsyncClient:
+    fast = on_asyncio and find_spec("aiohttp") is not None
+    most = 0 if fast else None  # without limit, to one and to the other
+    kind = openai.DefaultAioHttpClient if fast else httpx2.AsyncClient
+    return kind(
+        timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout, pool=None),
+        limits=httpx2.Limits(max_connections=most, max_keepalive_connections=KEPT_OPEN),
         proxy=options.proxy,
         trust_env=not options.is_local,  # no proxy knows the way to this machine
         verify=_trust(options),

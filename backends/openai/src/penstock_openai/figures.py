@@ -32,14 +32,14 @@ def details_of(chunk: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
 
 def usage_of(told: object) -> Usage | None:
     """Return a usage out of an object that is one, or that holds llama-server's or Groq's."""
-    if not isinstance(told, Mapping):
+    if not isinstance(told, dict):
         return None
     if "completion_tokens" in told or "prompt_tokens" in told:
         return _usage(told)
-    if isinstance(timings := told.get("timings"), Mapping) and "predicted_n" in timings:
+    if isinstance(timings := told.get("timings"), dict) and "predicted_n" in timings:
         return _of_timings(timings)
     groq = told.get("x_groq")
-    return usage_of(groq.get("usage")) if isinstance(groq, Mapping) else None
+    return usage_of(groq.get("usage")) if isinstance(groq, dict) else None
 
 
 def _usage(told: Mapping[str, Any]) -> Usage:
@@ -72,13 +72,13 @@ def _leaves(
     if isinstance(value, str | int | float):
         if not isinstance(value, str) or len(value) <= _LONGEST:
             yield path, value
-    elif isinstance(value, Mapping) and depth:
+    elif isinstance(value, dict) and depth:
         for name, inner in value.items():
             yield from _leaves(f"{path}.{name}", inner, depth=depth - 1)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: object) -> int:
