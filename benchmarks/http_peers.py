@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +15,13 @@ from benchmarks.models import BUILD
 from benchmarks.scale import Absent, only_in_full
 
 _ROOT = Path(__file__).parents[1]
-_ELSEWHERE = {
-    "untyped_aiohttp": ["openai[aiohttp]"],
-    "litellm": ["litellm"],
-    "any_llm": ["any-llm-sdk[openai]"],
-    "langchain": ["langchain-openai"],
-    "pydantic_ai": ["pydantic-ai-slim[openai]"],
+_PEERS = {
+    "any_llm": "any-llm-sdk",
+    "langchain": "langchain-openai",
+    "litellm": "litellm",
+    "pydantic_ai": "pydantic-ai-slim",
 }
-"""What is installed into an environment of its own: some want another openai than we do."""
+"""Clients of the dependency group `bench-peers`, each installed into an environment of its own."""
 
 
 class HttpClient:
@@ -73,15 +73,21 @@ class HttpClient:
         return self._child.stdout.readline().strip()
 
 
+def _requirement(name: str) -> str:
+    groups = tomllib.loads((_ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    found: str = next(one for one in groups["bench-peers"] if one.startswith(name))
+    return found
+
+
 def _python(name: str) -> str:
-    if name not in _ELSEWHERE:
+    if name not in _PEERS:
         return sys.executable
     folder = BUILD / f"peer-{name}"
     found = folder / "bin" / "python"
     if not found.exists():
         only_in_full()
         venv.create(folder, with_pip=True)
-        command = [str(found), "-m", "pip", "install", "--quiet", *_ELSEWHERE[name]]
+        command = [str(found), "-m", "pip", "install", "--quiet", _requirement(_PEERS[name])]
         if subprocess.run(command, check=False).returncode:
             raise Absent(f"{name} cannot be installed into {folder}")
     return str(found)

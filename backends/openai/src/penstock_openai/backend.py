@@ -5,19 +5,31 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
+from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
-from penstock.backend import Backend, Capabilities, LoadProgress, ModelInfo, ModelSpec, ProgressSink
+from penstock.backend import (
+    Backend,
+    Capabilities,
+    Finding,
+    LoadProgress,
+    ModelInfo,
+    ModelSpec,
+    OptionValue,
+    ProgressSink,
+)
 from penstock.errors import ModelNotFound, UsageError
 
 from penstock_openai.flavors import FLAVORS, Flavor
 from penstock_openai.options import LoadOptions
 
 if TYPE_CHECKING:
+    from penstock_openai.connection import Connection
     from penstock_openai.engine import RemoteEngine
-    from penstock_openai.probing import Found
+    from penstock_openai.probing import Found, ListedModel
 
 __all__ = ["OpenAI"]
 
@@ -36,18 +48,51 @@ class OpenAI(Backend):
         options = LoadOptions.of(spec.options)
         _refuse_device(spec)
         flavor = None if options.flavor == "auto" else _named(options.flavor)
-        progress(LoadProgress("importing", 0.0))
-        await to_thread.run_sync(_import_client)
-        progress(LoadProgress("connecting", 0.5))
+        progress(LoadProgress("connecting", 0.0))
         return await _connected(spec.source, flavor, options)
+
+    async def models(self, options: Mapping[str, OptionValue]) -> tuple[ListedModel, ...]:
+        """Return the models of the server that these options lead to, none if it lists none.
+
+        Raises as `load` does.
+        """
+        read = LoadOptions.of(options)
+        connection = await _connection(read)
+        from penstock_openai.probing import listed
+
+        try:
+            return await listed(connection, read)
+        finally:
+            await connection.aclose()
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Tell the versions of the client and its transports, and what the environment says."""
+        for name in ("openai", "httpx2", "aiohttp"):
+            try:
+                yield Finding(name, version(name))
+            except PackageNotFoundError:
+                yield Finding(name, "not installed", ok=name == "aiohttp")
+        options = LoadOptions.of({})
+        key = "a key" if options.api_key else "no key"
+        yield Finding("server of the environment", f"{options.url}, {key}")
+
+
+async def _connection(options: LoadOptions) -> Connection:
+    """Return a connection, made where that holds nobody up: it takes half a second at first."""
+    make = partial(_made, options, on_asyncio=_is_asyncio())
+    return await to_thread.run_sync(make)
+
+
+def _made(options: LoadOptions, *, on_asyncio: bool) -> Connection:
+    from penstock_openai.connection import Connection
+
+    return Connection(options, on_asyncio=on_asyncio)
 
 
 async def _connected(model: str, flavor: Flavor | None, options: LoadOptions) -> RemoteEngine:
-    from penstock_openai.connection import Connection
+    connection = await _connection(options)
     from penstock_openai.engine import RemoteEngine
 
-    make = partial(Connection, options, on_asyncio=_is_asyncio())
-    connection = await to_thread.run_sync(make)
     try:
         found = await _found(connection, model, flavor, options)
         _refuse_knobs(options, found.flavor)
@@ -59,12 +104,10 @@ async def _connected(model: str, flavor: Flavor | None, options: LoadOptions) ->
 
 
 async def _found(
-    connection: object, model: str, flavor: Flavor | None, options: LoadOptions
+    connection: Connection, model: str, flavor: Flavor | None, options: LoadOptions
 ) -> Found:
-    from penstock_openai.connection import Connection
     from penstock_openai.probing import Found, probe
 
-    assert isinstance(connection, Connection)
     if flavor is None:
         return await probe(connection, options, model)
     if not model:
@@ -96,11 +139,6 @@ def _is_asyncio() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _import_client() -> None:
-    """Import what takes half a second, where it holds nobody up."""
-    import penstock_openai.engine  # noqa: F401
 
 
 def _named(name: str) -> Flavor:

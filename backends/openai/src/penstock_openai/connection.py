@@ -15,7 +15,13 @@ import anyio
 import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream, RequestOptions
-from penstock.errors import ConnectionFailed, GenerationError, IncompleteStream, MalformedAnswer
+from penstock.errors import (
+    ConnectionFailed,
+    GenerationError,
+    IncompleteStream,
+    MalformedAnswer,
+    UsageError,
+)
 
 from penstock_openai.faults import Fault
 from penstock_openai.options import LoadOptions
@@ -49,7 +55,10 @@ class Connection:
     def __init__(self, options: LoadOptions, *, on_asyncio: bool) -> None:
         self._options = options
         self._client = _client(options, on_asyncio=on_asyncio)
-        self._asking: RequestOptions = {"headers": _access(options)}
+        access = _access(options)
+        self._asking: RequestOptions = {"headers": access}
+        # A stream is read as it is: what compresses it holds it back, and costs more than it saves.
+        self._streaming: RequestOptions = {"headers": {**access, "Accept-Encoding": "identity"}}
 
     async def open(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
         """Post `body`; return the answer once its head is there, to be read and closed.
@@ -61,7 +70,7 @@ class Connection:
                 path,
                 cast_to=object,
                 body=body,
-                options=self._asking,
+                options=self._streaming,
                 stream=True,
                 stream_cls=Opened,
             )
@@ -134,7 +143,7 @@ def _json_of(response: httpx2.Response) -> Any:
 
 def transport_error(error: BaseException) -> GenerationError:
     """Return the error of Penstock for one of the transport's."""
-    said = str(error) or type(error).__name__
+    said = next(filter(None, map(str, _chain(error))), type(error).__name__)
     behind = {type(one).__name__ for one in _chain(error)}
     # aiohttp tells of a reset in words only
     if "ConnectionResetError" in {*behind, *_NAME.findall(said)} or _HUNG_UP in behind:
@@ -148,8 +157,6 @@ def transport_error(error: BaseException) -> GenerationError:
         )
     if isinstance(error, httpx2.RemoteProtocolError) or "ClientPayloadError" in behind:
         return IncompleteStream(f"the server hung up in the middle of its answer: {said}")
-    if isinstance(error, httpx2.DecodingError):
-        return MalformedAnswer(f"the answer is compressed in a way that cannot be read: {said}")
     return ConnectionFailed(f"the connection broke: {said}")
 
 
@@ -201,7 +208,13 @@ def _transport(options: LoadOptions, *, on_asyncio: bool) -> httpx2.AsyncClient:
 def _trust(options: LoadOptions) -> ssl.SSLContext | bool:
     """Whom to believe. To read the system's certificates takes 20 ms, for nothing without TLS."""
     if options.ca_file is not None:
-        return ssl.create_default_context(cafile=options.ca_file)
+        try:
+            return ssl.create_default_context(cafile=options.ca_file)
+        except OSError as error:  # which ssl.SSLError is too
+            raise UsageError(
+                f"the option 'ca_file' is {options.ca_file!r}, which cannot be used: {error}",
+                hint="Name a file of certificates in PEM",
+            ) from error
     if options.url.startswith("https:"):
         return True
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, should a redirect lead to TLS

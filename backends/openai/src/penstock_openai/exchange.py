@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from time import perf_counter
 from typing import Final
@@ -48,6 +49,7 @@ class Exchange:
         self._response: httpx2.Response | None = None
         self._bytes: AsyncIterator[bytes] | None = None
         self._headers: Mapping[str, str] = {}
+        self._inflate: Callable[[bytes], bytes] | None = None
         self._first: bytes | None = None
         self._settled: float | None = None
         self._error: PenstockError | None = None
@@ -58,7 +60,8 @@ class Exchange:
         """Send the request, and wait for the head of the answer. Raises as `Connection.open`."""
         response = self._response = await self._connection.open(path, body)
         self._headers = response.headers
-        self._bytes = response.aiter_bytes()
+        self._bytes = response.aiter_raw()
+        self._inflate = _inflation(self._headers.get("content-encoding", "identity"))
         request_id = self._headers.get("x-request-id")
         self._answer = Answer({} if request_id is None else {"request_id": request_id})
 
@@ -90,6 +93,15 @@ class Exchange:
             await self._response.aclose()
 
     async def _next(self) -> bytes | None:
+        data = await self._raw()
+        if data is None or self._inflate is None:
+            return data
+        try:
+            return self._inflate(data)
+        except zlib.error as error:
+            raise MalformedAnswer(f"the answer's compression cannot be read: {error}") from error
+
+    async def _raw(self) -> bytes | None:
         """Return the next bytes; None at the end, and once the server has no more to say."""
         assert self._bytes is not None
         try:
@@ -231,6 +243,15 @@ class Exchange:
         with suppress(httpx2.RequestError):
             async for _ in self._bytes:
                 continue
+
+
+def _inflation(encoding: str) -> Callable[[bytes], bytes] | None:
+    """Return what takes a server's compression back, which it was asked not to use."""
+    if encoding.lower() == "identity":
+        return None
+    if encoding.lower() not in {"gzip", "deflate"}:
+        raise MalformedAnswer(f"the answer is compressed with {encoding!r}, though none was wanted")
+    return zlib.decompressobj(wbits=47).decompress  # gzip or zlib, by its own head
 
 
 def _cut(out: list[EngineEvent], surplus: int) -> list[EngineEvent]:

@@ -13,7 +13,7 @@ from penstock_openai.connection import Connection
 from penstock_openai.flavors import FLAVORS, Flavor
 from penstock_openai.options import LoadOptions
 
-__all__ = ["Found", "probe"]
+__all__ = ["Found", "ListedModel", "listed", "probe"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,15 @@ _QUIET = frozenset({403, 404, 405, 501})
 
 
 @dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model that a server has: its id, whom it names as the owner, its context length if told."""
+
+    id: str
+    owner: str = ""
+    context_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A model on a server: its id, the flavor, the context length if told, and how it was found."""
 
@@ -48,18 +57,27 @@ async def probe(connection: Connection, options: LoadOptions, model: str) -> Fou
     Raises `LoadError` where it cannot be reached or refuses the key, and `ModelNotFound` where no
     model is named and it has not exactly one.
     """
-    listed, headers = await _listed(connection, options)
-    flavor, how = _flavor(options, listed, headers)
-    entry = _entry(listed, model)
+    rows, headers = await _listed(connection, options)
+    flavor, how = _flavor(options, rows, headers)
+    entry = _entry(rows, model)
     if not model:
         model = str(entry["id"])
-    elif not entry and listed:
+    elif not entry and rows:
         _log.warning("%s does not list a model %r", options.url, model)
     context_length = options.context_length or _context_length(entry)
     found = Found(model, flavor, context_length, how)
     if flavor.name == "llama-server" and options.context_length is None:
         return replace(found, context_length=await _slot_length(connection, options))
     return found
+
+
+async def listed(connection: Connection, options: LoadOptions) -> tuple[ListedModel, ...]:
+    """Return the models that a server lists, none if it does not. Raises `LoadError`."""
+    rows, _ = await _listed(connection, options)
+    return tuple(
+        ListedModel(str(row["id"]), str(row.get("owned_by") or ""), _context_length(row))
+        for row in rows
+    )
 
 
 async def _listed(
@@ -85,7 +103,7 @@ def _unable(error: GenerationError, options: LoadOptions) -> LoadError:
 
 
 def _flavor(
-    options: LoadOptions, listed: Sequence[Mapping[str, Any]], headers: Mapping[str, str]
+    options: LoadOptions, rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str]
 ) -> tuple[Flavor, str]:
     if options.host in _HOSTS:
         return FLAVORS[_HOSTS[options.host]], f"by its host {options.host!r}"
@@ -93,22 +111,22 @@ def _flavor(
         return FLAVORS["llama-server"], "by the name it gives itself"
     if any(name.startswith("x-litellm") for name in headers):
         return FLAVORS["litellm"], "by its headers"
-    for row in listed:
+    for row in rows:
         owner = str(row.get("owned_by"))
         if owner in _OWNERS:
             return FLAVORS[_OWNERS[owner]], f"by the owner {owner!r} of its models"
     return FLAVORS["standard"], "since nothing in its list of models tells"
 
 
-def _entry(listed: Sequence[Mapping[str, Any]], model: str) -> Mapping[str, Any]:
+def _entry(rows: Sequence[Mapping[str, Any]], model: str) -> Mapping[str, Any]:
     if model:
-        return next((row for row in listed if row["id"] == model), {})
-    if len(listed) == 1:
-        return listed[0]
-    names = ", ".join(repr(row["id"]) for row in listed[:20])
+        return next((row for row in rows if row["id"] == model), {})
+    if len(rows) == 1:
+        return rows[0]
+    names = ", ".join(repr(row["id"]) for row in rows[:20])
     raise ModelNotFound(
-        "no model is named, and the server has " + (f"{len(listed)}" if listed else "no list"),
-        hint=f"Name one, as 'openai:model-id'; it has {names}" if listed else "Name one",
+        "no model is named, and the server has " + (f"{len(rows)}" if rows else "no list"),
+        hint=f"Name one, as 'openai:model-id'; it has {names}" if rows else "Name one",
     )
 
 

@@ -84,7 +84,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # a write has room when the kernel took it all
+        # A write has room when the kernel took it all. TLS pauses at its limit, TCP beyond it.
+        transport.set_write_buffer_limits(high=transport.get_extra_info("ssl_object") is not None)
         with suppress(OSError):  # the client may be gone already, which is told right behind this
             transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._connected.add(self)

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from ssl import SSLContext
 from time import perf_counter, sleep
 from typing import Self, TypeAlias
 
@@ -34,6 +35,7 @@ class FaultServer(Counts):
     """A server for the length of a `with`; what it has seen is in the attributes of `Counts` too.
 
     answer    what it says where nothing is queued; may be set at any time
+    tls       with which it listens, where it is to speak HTTPS
     received  the requests so far, in the order in which they came
     port      where it listens
 
@@ -42,8 +44,9 @@ class FaultServer(Counts):
 
     port: int
 
-    def __init__(self, answer: Answer | None = None) -> None:
+    def __init__(self, answer: Answer | None = None, *, tls: SSLContext | None = None) -> None:
         super().__init__()
+        self._tls = tls
         self.answer: Answer = answer or Honest()
         self.received: list[Received] = []
         self._queued: deque[Reply] = deque()
@@ -52,7 +55,8 @@ class FaultServer(Counts):
     @property
     def url(self) -> str:
         """The base of the API, without a slash at its end."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}/v1"
 
     def queue(self, *replies: Reply) -> None:
         """Answer the next requests for chats and completions with these, before `answer` is asked.
@@ -104,7 +108,9 @@ class FaultServer(Counts):
 
     async def _serve(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        server = await loop.create_server(
+            self._connection, sock=listener, backlog=BACKLOG, ssl=self._tls
+        )
         await self._ending.wait()
         # Nobody is accepted from here on; who was just now becomes a connection in a few turns of
         # the loop, which fails when the server is closed before.

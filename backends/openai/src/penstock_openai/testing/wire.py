@@ -16,6 +16,8 @@ Framing: TypeAlias = Literal["chunks", "length", "own"]
 
 HEAD_END = b"\r\n\r\n"
 MOST_HEAD = 65536
+TARGETS = ("/", "http://")
+"""How the target of a request begins, of a proxy's client too, which names the whole address."""
 FRAMERS = {"content-length", "transfer-encoding"}
 
 
@@ -23,6 +25,7 @@ FRAMERS = {"content-length", "transfer-encoding"}
 class Received:
     """A request, as it came.
 
+    path     without the query; the whole address, where the server is used as a proxy
     query    what follows the `?`, undecoded
     headers  under their names in lower case
     body     the JSON in it; None if there is none
@@ -107,7 +110,7 @@ def _framers(reply: Reply) -> list[tuple[str, str]]:
 def _head(head: str) -> tuple[str, str, dict[str, str]]:
     first, *lines = head.split("\r\n")
     match first.split(" "):
-        case [method, target, "HTTP/1.1"] if method.isalpha() and target.startswith("/"):
+        case [method, target, "HTTP/1.1"] if method.isalpha() and target.startswith(TARGETS):
             return method, target, _headers(lines)
         case _:
             raise Refused(400, f"This is no request in HTTP/1.1: {first[:80]!r}")
