@@ -210,6 +210,22 @@ class TestKnobs:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("flavor", "drawn"), [("standard", False), ("openai", False), ("vllm", True)]
+)
+async def test_a_seed_is_drawn_where_servers_are_known_to_take_one(
+    flavor, drawn, server: FaultServer, connect
+) -> None:
+    talk = [{"role": "user", "content": "Hi"}]
+    async with connect(flavor=flavor) as model:
+        done = await model.chat(talk, max_tokens=2)
+        told = await model.chat(talk, max_tokens=2, seed=7)
+    assert ("seed" in server.received[0].body) is drawn
+    assert server.received[0].body.get("seed") == done.effective.seed
+    assert server.received[1].body["seed"] == told.effective.seed == 7
+
+
+@pytest.mark.anyio
 async def test_an_option_nobody_honours_here_follows_the_policy(server, connect) -> None:
     async with connect() as model:
         with pytest.raises(errors.Unsupported, match="top_k"):

@@ -82,6 +82,7 @@ class Capabilities:
     shapes     it applies stop sequences, UTF-8 and `max_tokens` itself (with
                `penstock.streams.Assembly`), so that its deltas are passed on untouched
     limits     it ends by itself at `max_tokens`, and may not know how many tokens a delta holds
+    seeds      it is told a seed for every call, drawn where the call leaves it open
     parallel   how many generations it runs at once; None is without limit
     """
 
@@ -92,6 +93,7 @@ class Capabilities:
     state: bool = False
     shapes: bool = False
     limits: bool = False
+    seeds: bool = True
     parallel: int | None = 1
 
 

@@ -296,7 +296,8 @@ def _estimate(text: str) -> int:
 
 def _seeded(sampling: Sampling, info: ModelInfo) -> Sampling:
     """Draw the seed that was left open, so that what was really used can be told."""
-    if sampling.seed is not None or "seed" not in info.capabilities.options:
+    able = info.capabilities
+    if sampling.seed is not None or "seed" not in able.options or not able.seeds:
         return sampling
     if sampling.temperature == 0:
         return sampling

@@ -127,6 +127,7 @@ def _info(found: Found, options: LoadOptions) -> ModelInfo:
             tokenize=flavor.tokens is not None,
             embed=True,
             limits=True,
+            seeds=flavor.seeds,
             parallel=options.parallel,
         ),
         details={"flavor": flavor.name, "found": found.how, "url": options.url},

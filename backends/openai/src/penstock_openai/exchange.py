@@ -58,6 +58,8 @@ class Exchange:
 
     async def open(self, path: str, body: Json) -> None:
         """Send the request, and wait for the head of the answer. Raises as `Connection.open`."""
+        if self._check is not None:
+            await anyio.to_thread.run_sync(self._check.prepare)
         response = self._response = await self._connection.open(path, body)
         self._headers = response.headers
         self._bytes = response.aiter_raw()

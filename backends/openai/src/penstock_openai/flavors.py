@@ -42,6 +42,7 @@ class Flavor:
     tokens       how it tokenizes, if it does
     knobs        options of the backend that it knows
     thinks       whether it knows `reasoning_effort`
+    seeds        whether a seed is sent though none was asked for, so that it can be told
     strict       whether schemas can be said to be strict
     """
 
@@ -56,6 +57,7 @@ class Flavor:
     knobs: frozenset[Knob] = frozenset()
     thinks: bool = False
     strict: bool = False
+    seeds: bool = False
 
     @property
     def options(self) -> frozenset[str]:
@@ -98,6 +100,7 @@ FLAVORS: Final[Mapping[str, Flavor]] = {
         ),
         Flavor(
             name="vllm",
+            seeds=True,
             renamed=_OURS,
             guides=_GUIDED,
             unlimited=None,
@@ -107,6 +110,7 @@ FLAVORS: Final[Mapping[str, Flavor]] = {
         ),
         Flavor(
             name="sglang",
+            seeds=True,
             renamed=_OURS,
             guides={"schema": "response_format", "regex": "regex", "grammar": "ebnf"},
             knobs=frozenset({"chat_template_kwargs"}),
@@ -114,6 +118,7 @@ FLAVORS: Final[Mapping[str, Flavor]] = {
         ),
         Flavor(
             name="llama-server",
+            seeds=True,
             renamed=_LLAMA,
             guides=_GBNF,
             unlimited=-1,
@@ -123,6 +128,7 @@ FLAVORS: Final[Mapping[str, Flavor]] = {
         ),
         Flavor(
             name="llama-cpp-python",
+            seeds=True,
             renamed=_MORE
             | _same("repeat_penalty", "mirostat_tau", "mirostat_eta", mirostat="mirostat_mode"),
             guides={"schema": "json_object", "choices": "gbnf", "grammar": "gbnf"},

@@ -6,6 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from penstock.constraint import Constraint
 from penstock.errors import MalformedAnswer
@@ -22,6 +23,10 @@ class Check(ABC):
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
         self._parts: list[str] = []
+
+    def prepare(self) -> None:
+        """Get ready, off the event loop: what checks schemas takes a tenth of a second to import."""
+        return
 
     def add(self, text: str) -> None:
         """Take a piece of the answer."""
@@ -41,20 +46,23 @@ class Check(ABC):
 
 
 class _Schema(Check):
-    def _fault(self, text: str) -> str | None:
+    _validator: Any = None
+
+    def prepare(self) -> None:
         from jsonschema import Draft202012Validator
         from referencing import Registry
 
+        schema = json.loads(str(self._constraint.value))
+        # an empty registry: what the schema refers to elsewhere is never fetched
+        self._validator = Draft202012Validator(schema, registry=Registry())
+
+    def _fault(self, text: str) -> str | None:
         try:
             answer = json.loads(text)
         except (ValueError, RecursionError) as error:
             return f"is no JSON: {error}"
-        assert isinstance(self._constraint.value, str)
-        schema = json.loads(self._constraint.value)
-        # an empty registry: what the schema refers to elsewhere is never fetched
-        validator = Draft202012Validator(schema, registry=Registry())
         try:
-            wrong = next(validator.iter_errors(answer), None)
+            wrong = next(self._validator.iter_errors(answer), None)
         except Exception as error:  # noqa: BLE001  # a schema that refers to what is not there
             return f"cannot be checked by the schema: {error}"
         if wrong is None:
