@@ -25,7 +25,7 @@ class Check(ABC):
         self._parts: list[str] = []
 
     def prepare(self) -> None:
-        """Get ready, off the event loop: what checks schemas takes a tenth of a second to import."""
+        """Get ready, off the event loop: the import alone takes a tenth of a second."""
         return
 
     def add(self, text: str) -> None:
