@@ -50,8 +50,8 @@ def wait_for(record: Record, tokens: int) -> None:
         time.sleep(0.0005)
 
 
-MARGIN = 0.1
-"""Without flash attention, logits move by some hundredths in other company."""
+MARGIN = 0.15
+"""Without flash attention, logits move by some hundredths in other company, each its own way."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def alone(pocket: Path, load_engine, submit, certain) -> dict[str, list[int]]:
     finally:
         engine.close()
     found = {prompt: certain(record, MARGIN) for prompt, record in records.items()}
-    assert sum(map(len, found.values())) > 800
+    assert sum(map(len, found.values())) > 400
     return found
 
 
