@@ -46,9 +46,10 @@ def event(content: str | None, reason: str | None = None) -> bytes:
     return b"data: %s\n\n" % json.dumps(chunk, separators=(",", ":")).encode()
 
 
+WORDS = " word", " next"  # LiteLLM gives up where one chunk is said a hundred times
 FLAT = {
     count: HEAD
-    + framed(event("")) + b"".join([framed(event(" word"))] * count)
+    + framed(event("")) + b"".join(framed(event(WORDS[at % 2])) for at in range(count))
     + framed(event(None, "stop") + END) + b"0\r\n\r\n"
     for count in (3, 4000)
 }  # fmt: skip
