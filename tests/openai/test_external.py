@@ -19,6 +19,6 @@ if EXTERNAL:
                 f"openai:{EXTERNAL_MODEL}",
                 options={"base_url": EXTERNAL, "api_key": EXTERNAL_KEY},
             ),
-            prompt="Count from one to sixty in words.",
+            prompt="Once upon a time",
             recall=("My name is Ada.", "What is my name?", "Ada"),
         )
