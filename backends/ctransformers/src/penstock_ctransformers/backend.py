@@ -16,7 +16,7 @@ from penstock.errors import EngineError, InvalidModel, LoadError, ModelNotFound
 from penstock_ctransformers import ggufs, legacy, library, memory
 from penstock_ctransformers.engine import CTransformersEngine
 from penstock_ctransformers.library import Config
-from penstock_ctransformers.loaded import Loaded
+from penstock_ctransformers.loaded import Loaded, Threads
 from penstock_ctransformers.modelfile import ModelFile
 from penstock_ctransformers.options import LoadOptions
 from penstock_ctransformers.splitting import GptSplitter, NativeSplitter
@@ -83,13 +83,16 @@ class _Loading:
         memory.refuse_beyond(file, context)
         layers = _gpu_layers(file, options) if self._device == "cuda" else 0
         config = Config(context, layers, options.use_mmap, options.use_mlock)
-        threads = options.n_threads or cores.default_threads(file.bytes)
+        threads = Threads(
+            options.n_threads or cores.default_threads(file.bytes),
+            options.n_threads_batch or options.n_threads or cores.usable_cores(),
+        )
         native = library.open_library(library.choose(options.library, self._device))
         loaded = Loaded(native, file, config, threads)
         stack.callback(loaded.close)
         chunk = memory.chunk_of(file, options.n_batch, loaded.context)
         vocabulary = _vocabulary(loaded)
-        return CTransformersEngine(loaded, vocabulary, options, chunk=chunk, threads=threads)
+        return CTransformersEngine(loaded, vocabulary, options, chunk)
 
     def _report(self, phase: str, share: float) -> None:
         from_thread.check_cancelled()

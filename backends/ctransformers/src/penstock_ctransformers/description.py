@@ -14,9 +14,7 @@ from penstock_ctransformers.vocabulary import Vocabulary
 __all__ = ["describe"]
 
 
-def describe(
-    loaded: Loaded, vocabulary: Vocabulary, options: LoadOptions, *, chunk: int, threads: int
-) -> ModelInfo:
+def describe(loaded: Loaded, vocabulary: Vocabulary, options: LoadOptions, chunk: int) -> ModelInfo:
     """Return the description of a model, as the file and the library tell it.
 
     Raises `UsageError` for a template that there is not.
@@ -43,7 +41,8 @@ def describe(
             "trained_context": file.context,
             "file_bytes": file.bytes,
             "n_batch": chunk,
-            "n_threads": threads,
+            "n_threads": loaded.threads.one,
+            "n_threads_batch": loaded.threads.many,
             "ctransformers": version(),
         },
     )

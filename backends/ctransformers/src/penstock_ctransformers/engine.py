@@ -32,13 +32,7 @@ class CTransformersEngine(BlockingEngine):
     """
 
     def __init__(
-        self,
-        loaded: Loaded,
-        vocabulary: Vocabulary,
-        options: LoadOptions,
-        *,
-        chunk: int,
-        threads: int,
+        self, loaded: Loaded, vocabulary: Vocabulary, options: LoadOptions, chunk: int
     ) -> None:
         self._loaded = loaded
         self._vocabulary = vocabulary
@@ -46,7 +40,7 @@ class CTransformersEngine(BlockingEngine):
         self._chunk = chunk
         self._reuses = options.reuse_prefix
         self._guides: Guides | None = None
-        self.info = describe(loaded, vocabulary, options, chunk=chunk, threads=threads)
+        self.info = describe(loaded, vocabulary, options, chunk)
 
     def generate(self, request: Request, cancel: CancelFlag) -> Iterator[EngineEvent]:
         """Generate one answer. Between two chunks of the prompt, `cancel` is looked at.

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,18 @@ from penstock.errors import EngineError, InvalidModel, ModelClosed
 from penstock_ctransformers.library import Config, Library
 from penstock_ctransformers.modelfile import ModelFile
 
-__all__ = ["Loaded"]
+__all__ = ["Loaded", "Threads"]
+
+_MANY = 32
+"""Tokens from which on an evaluation is worth all threads, however small the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How many threads evaluate one token, and many at once."""
+
+    one: int
+    many: int
 
 
 class Loaded:
@@ -29,10 +41,10 @@ class Loaded:
     size      how many tokens there are to choose from
     """
 
-    def __init__(self, library: Library, file: ModelFile, config: Config, threads: int) -> None:
+    def __init__(self, library: Library, file: ModelFile, config: Config, threads: Threads) -> None:
         self.library = library
         self.file = file
-        self._threads = threads
+        self.threads = threads
         self.gpu_layers = config.gpu_layers
         self._open = threading.Lock()
         # Legacy models of a type evaluate in the same memory, whichever thread they are on.
@@ -46,7 +58,7 @@ class Loaded:
                 f"ctransformers cannot load {str(file.path)!r}, and does not say why",
                 hint=f"It was taken for {file.model_type!r}; set model_type, or use another engine",
             )
-        self.context = min(config.context_length, library.context_length(self._pointer))
+        self.context: int = min(config.context_length, library.context_length(self._pointer))
         self.size = library.vocabulary_size(self._pointer)
 
     @property
@@ -79,8 +91,9 @@ class Loaded:
             # The library would move back by itself, and write over what is there.
             raise EngineError(f"{past + count} tokens do not fit into {self.context}")
         ids = (ctypes.c_int * count)(*tokens)
+        threads = self.threads.many if count >= _MANY else self.threads.one
         with self._turn:
-            done = self.library.evaluate(self.pointer, ids, count, past, count, self._threads)
+            done = self.library.evaluate(self.pointer, ids, count, past, count, threads)
         if not done:
             self.held.clear()
             raise EngineError(f"ctransformers could not evaluate {count} tokens behind {past}")

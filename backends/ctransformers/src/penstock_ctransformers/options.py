@@ -39,7 +39,9 @@ class LoadOptions:
     n_ctx         context length in tokens; 0 or None takes the model's own, 16,384 at most
     n_batch       tokens of a prompt that are evaluated in one call, 1 to 512; between two calls a
                   generation can be left
-    n_threads     None is one for each physical core this process may use, fewer for tiny models
+    n_threads     threads for one token; None is one for each physical core this process may use,
+                  and fewer for models of a few megabytes
+    n_threads_batch  threads for a chunk of 32 tokens or more; None is one for each of these cores
     n_gpu_layers  layers to put on a GPU with CUDA; -1 is all, None all with device="cuda", else 0
     library       "auto", "basic", "avx" or "avx2": what the processor must be able to do
     model_type    what a legacy GGML file holds, one of MODEL_TYPES; None finds it out
@@ -54,6 +56,7 @@ class LoadOptions:
     n_ctx: int | None = None
     n_batch: int = 128
     n_threads: int | None = None
+    n_threads_batch: int | None = None
     n_gpu_layers: int | None = None
     library: str = "auto"
     model_type: str | None = None
@@ -122,6 +125,7 @@ _RULES: Mapping[str, _Rule] = {
     "n_ctx": _whole(0),
     "n_batch": _whole(1, 512, optional=False),
     "n_threads": _whole(1, _MOST_THREADS),
+    "n_threads_batch": _whole(1, _MOST_THREADS),
     "n_gpu_layers": _whole(-1),
     "library": _choice("auto", "basic", "avx", "avx2", optional=False),
     "model_type": _choice(*MODEL_TYPES, optional=True),
