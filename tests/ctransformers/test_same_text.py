@@ -15,7 +15,7 @@ PROMPTS = (
     "  two spaces", "In the morning\nthe sun", "你好", "Was ist das?", "👋", "The sea was", "Why",
     "A robot", "1 2 3 4", '"Good night,"',
 )  # fmt: skip
-NOISE = 0.05
+NOISE = 0.1
 """How far apart, in natural logarithms, what two engines compute may be: they keep keys and values
 in other orders, and add up in others. Only a closer choice may fall otherwise."""
 
