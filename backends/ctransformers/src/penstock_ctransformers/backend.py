@@ -19,7 +19,7 @@ from penstock_ctransformers.library import Config
 from penstock_ctransformers.loaded import Loaded, Threads
 from penstock_ctransformers.modelfile import ModelFile
 from penstock_ctransformers.options import LoadOptions
-from penstock_ctransformers.splitting import GptSplitter, NativeSplitter
+from penstock_ctransformers.splitting import GptSplitter, NativeSplitter, UnigramSplitter
 from penstock_ctransformers.vocabulary import Splitter, Vocabulary
 
 __all__ = ["CTransformers"]
@@ -157,5 +157,7 @@ def _splitter(loaded: Loaded, pieces: tuple[bytes, ...]) -> Splitter:
     words = loaded.file.words
     if words.splitting == "words":
         return GptSplitter(pieces)
+    if words.splitting == "scores":
+        return UnigramSplitter(pieces, words.scores)
     zero = next((at for at, piece in enumerate(pieces) if piece == b"\0"), None)
     return NativeSplitter(loaded.tokenize, prefixed=words.prefixed, zero=zero)

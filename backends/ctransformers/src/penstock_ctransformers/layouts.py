@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from penstock_ctransformers.modelfile import Splitting
+
 __all__ = ["LAYOUTS", "MAGICS", "Layout"]
 
 MAGICS: Final = {b"lmgg": "", b"fmgg": "ggmf", b"tjgg": "ggjt", b"ccgg": "ggcc"}
@@ -25,7 +27,7 @@ class Layout:
     counted        the vocabulary is preceded by its size
     scored         each token is followed by a score
     spelled        tokens are written with a character for each byte
-    splits_words   text becomes tokens as with GPT-2; else the library has its own way
+    splitting      how text becomes tokens
     asserts_ftype  the library ends the process where `ftype` is none it knows
     variants       other kinds of models that look alike, told by a token that only they have
     """
@@ -38,7 +40,7 @@ class Layout:
     counted: bool = False
     scored: bool = False
     spelled: bool = False
-    splits_words: bool = True
+    splitting: Splitting = "words"
     asserts_ftype: bool = True
     variants: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -92,7 +94,7 @@ LAYOUTS: Final = (
         sign=b"transformer.blocks.0.ffn.up_proj.weight",
         per_layer=6,
         scored=True,
-        splits_words=False,
+        splitting="scores",
     ),
     Layout(
         model_type="llama",
@@ -101,7 +103,7 @@ LAYOUTS: Final = (
         per_layer=9,
         versions={"": (), "ggmf": (1,), "ggjt": (1, 2, 3)},
         scored=True,
-        splits_words=False,
+        splitting="library",
         asserts_ftype=False,
     ),
     # Older ones need a second file, and end the process where it is missing.
@@ -111,7 +113,7 @@ LAYOUTS: Final = (
         sign=b"transformer.word_embeddings.weight",
         per_layer=6,
         versions={"ggcc": (10,)},
-        splits_words=False,
+        splitting="library",
         asserts_ftype=False,
     ),
 )

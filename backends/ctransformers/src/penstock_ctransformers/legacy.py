@@ -25,6 +25,7 @@ from penstock_ctransformers.modelfile import ModelFile, Words
 __all__ = ["is_legacy", "read"]
 
 _MOST_WORDS = 2**20
+_SPACE = "\u2581".encode()
 _CONTROL = re.compile(rb"<\|[^|]*\|>|<fim[-_][a-z]+>|<unk>|### End|### Instruction:|### Response:")
 _ENDS: Final = (b"<|endoftext|>", b"<|end|>", b"<|im_end|>", b"<|end_of_turn|>", b"### End")
 _NAMES_OF_FTYPES: Final = (0, 1, 2, 3, 7, 8, 9, 10, 11, 12, 13, 14)
@@ -61,6 +62,7 @@ class _Walk:
     fault: str = ""
     numbers: dict[str, int] = field(default_factory=dict)
     pieces: list[bytes] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
     sizes: dict[int, int] = field(default_factory=dict)
 
 
@@ -119,7 +121,7 @@ class _Walker:
         for _ in range(count):
             self._walk.pieces.append(self._bytes(self._int()))
             if numbers["scored"]:
-                self._bytes(4)
+                self._walk.scores.append(struct.unpack("<f", self._bytes(4))[0])
         if "merges" in numbers:
             for _ in range(2 * self._int()):
                 self._bytes(self._int())
@@ -209,13 +211,14 @@ def _gpt_words(path: Path, walk: _Walk) -> Words:
         bos=eos,
         eos=eos,
         ends=ends,
-        splitting="words" if walk.layout.splits_words else "library",
+        splitting=walk.layout.splitting,
+        scores=tuple(walk.scores),
     )
 
 
 def _decoded(path: Path, walk: _Walk) -> Iterator[bytes]:
     if not walk.layout.spelled:
-        yield from walk.pieces
+        yield from (piece.replace(_SPACE, b" ") for piece in walk.pieces)
         return
     for piece in walk.pieces:
         try:

@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 
 __all__ = ["ModelFile", "Splitting", "Words"]
 
-Splitting: TypeAlias = Literal["words", "library"]
-"""How text becomes tokens: as GPT-2's in legacy files do, or by the library's own function."""
+Splitting: TypeAlias = Literal["words", "scores", "library"]
+"""How text becomes tokens: in words as with GPT-2, so that the sum of scores is the greatest, or by
+the library's own function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Words:
     adds_bos     whether a prompt begins with `bos`
     adds_space   whether text begins with a space that is no part of it
     splitting    how text becomes tokens
+    scores       of each token, where it is by these
     prefixed     whether the library's function puts that space there itself
     """
 
@@ -37,6 +39,7 @@ class Words:
     adds_bos: bool = False
     adds_space: bool = False
     splitting: Splitting = "library"
+    scores: tuple[float, ...] = ()
     prefixed: bool = False
 
 
