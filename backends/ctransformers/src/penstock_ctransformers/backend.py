@@ -83,10 +83,8 @@ class _Loading:
         memory.refuse_beyond(file, context)
         layers = _gpu_layers(file, options) if self._device == "cuda" else 0
         config = Config(context, layers, options.use_mmap, options.use_mlock)
-        threads = Threads(
-            options.n_threads or cores.default_threads(file.bytes),
-            options.n_threads_batch or options.n_threads or cores.usable_cores(),
-        )
+        one = options.n_threads or cores.default_threads(file.bytes)
+        threads = Threads(one, options.n_threads_batch or one)
         native = library.open_library(library.choose(options.library, self._device))
         loaded = Loaded(native, file, config, threads)
         stack.callback(loaded.close)

@@ -20,7 +20,7 @@ from penstock_ctransformers.modelfile import ModelFile
 __all__ = ["Loaded", "Threads"]
 
 _MANY = 32
-"""Tokens from which on an evaluation is worth all threads, however small the model."""
+"""Tokens from which on an evaluation may be worth more threads than one token is."""
 
 
 @dataclass(frozen=True, slots=True)

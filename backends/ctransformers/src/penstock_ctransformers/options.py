@@ -41,7 +41,7 @@ class LoadOptions:
                   generation can be left
     n_threads     threads for one token; None is one for each physical core this process may use,
                   and fewer for models of a few megabytes
-    n_threads_batch  threads for a chunk of 32 tokens or more; None is one for each of these cores
+    n_threads_batch  threads for a chunk of 32 tokens or more; None is as many as n_threads
     n_gpu_layers  layers to put on a GPU with CUDA; -1 is all, None all with device="cuda", else 0
     library       "auto", "basic", "avx" or "avx2": what the processor must be able to do
     model_type    what a legacy GGML file holds, one of MODEL_TYPES; None finds it out
