@@ -21,8 +21,8 @@ def test_a_family_is_found_out_and_runs(fresh, ask, tmp_path: Path, family: str)
     assert engine.info.details["model_type"] == family
     ids = engine.tokenize(HELLO)
     assert engine.detokenize(ids).strip() == HELLO.encode()
-    greedy = [ask(engine, HELLO, temperature=0.0, max_tokens=16) for _ in range(2)]
-    assert [[e.id for e in one if isinstance(e, Token)] for one in greedy][0]
+    greedy = ask(engine, HELLO, temperature=0.0, max_tokens=16)
+    assert any(isinstance(event, Token) for event in greedy)
     events = ask(engine, HELLO, ignore_eos=True, seed=1)
     assert len(ids) + sum(isinstance(event, Token) for event in events) == CONTEXT
     assert events[-1].reason == "length"

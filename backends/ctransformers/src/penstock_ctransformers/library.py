@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_void_p
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -30,6 +31,7 @@ LIBRARIES: Final = ("basic", "avx", "avx2", "cuda")
 _FILES: Final = {"linux": "libctransformers.so", "darwin": "libctransformers.dylib"}
 _INSTALL = "Install it: pip install 'ctransformers>=0.2.27,<0.3'"
 _Function: TypeAlias = Callable[..., int]
+_Bind: TypeAlias = Callable[..., Callable[..., int]]
 
 
 class Config(ctypes.Structure):
@@ -119,33 +121,37 @@ def open_library(name: str) -> Library:
     try:
         if name == "cuda":
             cuda.prepare()
-        native = ctypes.CDLL(str(path))
+        # A call that gives Python's lock away may wait long to have it back: short ones keep it.
+        native, short = ctypes.CDLL(str(path)), ctypes.PyDLL(str(path))
     except OSError as error:
         raise LoadError(
             f"the library {name!r} of ctransformers cannot be opened: {error}",
             hint="For CUDA: pip install 'ctransformers[cuda]'; or load with device='cpu'",
         ) from error
-    return _bound(name, native)
+    return _bound(name, partial(_function, native), partial(_function, short))
 
 
-def _bound(name: str, native: ctypes.CDLL) -> Library:
-    def bind(function: str, restype: object, *argtypes: object) -> Callable[..., int]:
-        bound = getattr(native, f"ctransformers_llm_{function}")
-        bound.restype, bound.argtypes = restype, [*argtypes]
-        return bound  # type: ignore[no-any-return]  # ctypes makes them as it goes
+def _function(
+    native: ctypes.CDLL, name: str, restype: object, *argtypes: object
+) -> Callable[..., int]:
+    bound = getattr(native, f"ctransformers_llm_{name}")
+    bound.restype, bound.argtypes = restype, [*argtypes]
+    return bound  # type: ignore[no-any-return]  # ctypes makes them as it goes
 
+
+def _bound(name: str, bind: _Bind, short: _Bind) -> Library:
     ints = POINTER(c_int)
     return Library(
         name=name,
         create=bind("create", c_void_p, c_char_p, c_char_p, Config),
         delete=bind("delete", None, c_void_p),  # type: ignore[arg-type]  # it returns None
         tokenize=bind("tokenize", c_int, c_void_p, c_char_p, c_bool, ints),
-        detokenize=bind("detokenize", c_char_p, c_void_p, c_int),  # type: ignore[arg-type]
+        detokenize=short("detokenize", c_char_p, c_void_p, c_int),  # type: ignore[arg-type]
         evaluate=bind("batch_eval", c_bool, c_void_p, ints, c_int, c_int, c_int, c_int),
-        logits=bind("logits_data", c_void_p, c_void_p),
-        logits_size=bind("logits_size", c_int, c_void_p),
-        context_length=bind("context_length", c_int, c_void_p),
-        vocabulary_size=bind("vocab_size", c_int, c_void_p),
-        bos=bind("bos_token_id", c_int, c_void_p),
-        eos=bind("eos_token_id", c_int, c_void_p),
+        logits=short("logits_data", c_void_p, c_void_p),
+        logits_size=short("logits_size", c_int, c_void_p),
+        context_length=short("context_length", c_int, c_void_p),
+        vocabulary_size=short("vocab_size", c_int, c_void_p),
+        bos=short("bos_token_id", c_int, c_void_p),
+        eos=short("eos_token_id", c_int, c_void_p),
     )
