@@ -28,6 +28,7 @@ def drawn(logits: np.ndarray = LOGITS, count: int = 300, prompt=(), **options: o
 def test_zero_is_greedy() -> None:
     assert drawn(temperature=0.0) == {9: 300}
     assert drawn(top_k=1) == {9: 300}
+    assert drawn(temperature=1e-300) == {9: 300}
 
 
 def test_draws_have_the_shares_of_the_model() -> None:
@@ -43,6 +44,20 @@ def test_draws_have_the_shares_of_the_model() -> None:
 def test_what_is_cut_never_comes(options, least: int) -> None:
     found = drawn(count=3000, **options)
     assert min(found) == least if "top_k" not in options or least > 2 else min(found) <= 4
+
+
+@pytest.mark.parametrize("size", [40, 1536, 32_000])
+@pytest.mark.parametrize("count", [1, 2, 40, 300])
+def test_top_k_leaves_exactly_the_likeliest(size: int, count: int) -> None:
+    pieces = (b"x",) * size
+    vocabulary = Vocabulary(Words(pieces), pieces, lambda _text: [])
+    logits = np.random.default_rng(size + count).standard_normal(size, np.float32)
+    logits[:: size // 7] = -math.inf
+    sampler = Sampler(vocabulary, Sampling(**PLAIN | {"top_k": count, "temperature": 99.0}), [])
+    likeliest = np.argsort(-logits, kind="stable")
+    likeliest = likeliest[np.isfinite(logits[likeliest])][:count]
+    assert sampler._likeliest(logits).tolist()[:count] == likeliest.tolist()
+    assert sampler.choose(logits) in likeliest
 
 
 def test_a_seed_gives_the_same_again_and_others_differ() -> None:
