@@ -46,7 +46,7 @@ def test_what_is_cut_never_comes(options, least: int) -> None:
     assert min(found) == least if "top_k" not in options or least > 2 else min(found) <= 4
 
 
-@pytest.mark.parametrize("size", [40, 1536, 32_000])
+@pytest.mark.parametrize("size", [400, 1536, 32_000])
 @pytest.mark.parametrize("count", [1, 2, 40, 300])
 def test_top_k_leaves_exactly_the_likeliest(size: int, count: int) -> None:
     pieces = (b"x",) * size
@@ -56,7 +56,7 @@ def test_top_k_leaves_exactly_the_likeliest(size: int, count: int) -> None:
     sampler = Sampler(vocabulary, Sampling(**PLAIN | {"top_k": count, "temperature": 99.0}), [])
     likeliest = np.argsort(-logits, kind="stable")
     likeliest = likeliest[np.isfinite(logits[likeliest])][:count]
-    assert sampler._likeliest(logits).tolist()[:count] == likeliest.tolist()
+    assert sampler._likeliest(logits).tolist() == likeliest.tolist()
     assert sampler.choose(logits) in likeliest
 
 

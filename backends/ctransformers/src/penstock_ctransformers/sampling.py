@@ -147,12 +147,12 @@ class Sampler:
 
     def _likeliest(self, logits: Logits) -> NDArray[np.intp]:
         """Return the ids that top-k leaves, the likeliest first."""
-        count = self._top_k
-        if count < len(logits):
-            ids = _shortlist(logits, count)
+        count, size = self._top_k, len(logits)
+        if count < size:
+            ids = np.argpartition(logits, size - count)[size - count :]
         else:
             ids = np.flatnonzero(logits > -math.inf)
-        found: NDArray[np.intp] = ids[np.argsort(-logits[ids], kind="stable")[:count]]
+        found: NDArray[np.intp] = ids[np.argsort(-logits[ids], kind="stable")]
         return found
 
     def _kept(self, powers: NDArray[np.float64]) -> int:
@@ -174,21 +174,6 @@ class Sampler:
         pieces = self._vocabulary.pieces
         others = tuple(Logprob(one, pieces[one], float(values[one])) for one in top)
         return Logprob(token, pieces[token], float(values[token]), others)
-
-
-def _shortlist(logits: Logits, count: int) -> NDArray[np.intp]:
-    """Return the ids of the `count` likeliest tokens, and of some more.
-
-    Laid out as a table, none of them is below the `count` greatest of the columns' maxima: a look
-    at all logits twice, where to partition them takes ten times as long.
-    """
-    columns = max(512, 4 * count)
-    rows = len(logits) // columns
-    if rows < 2:
-        return np.flatnonzero(logits > -math.inf)
-    greatest = logits[: rows * columns].reshape(rows, columns).max(axis=0)
-    least = np.partition(greatest, columns - count)[columns - count]
-    return np.flatnonzero((logits >= least) & (logits > -math.inf))
 
 
 def _check(greatest: float) -> None:
