@@ -40,7 +40,7 @@ _LOUDNESS = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What a llama model is made of."""
+    """What a llama model is made of. Where it is `tied`, its embedding is its output too."""
 
     vocabulary: int
     width: int
@@ -49,6 +49,7 @@ class Shape:
     heads: int
     kv_heads: int
     context: int = 16384
+    tied: bool = True
 
     @property
     def kv_width(self) -> int:
@@ -57,6 +58,10 @@ class Shape:
 
 SHAPES = {
     "25m": Shape(vocabulary=32_000, width=384, layers=8, hidden=1024, heads=6, kv_heads=6),
+    # Engines of 2023 want a matrix for the output.
+    "25m-untied": Shape(
+        vocabulary=32_000, width=384, layers=8, hidden=1024, heads=6, kv_heads=6, tied=False
+    ),
     "125m": Shape(vocabulary=32_000, width=768, layers=12, hidden=2560, heads=12, kv_heads=12),
     "1500m": Shape(vocabulary=128_256, width=2048, layers=20, hidden=8192, heads=32, kv_heads=8),
     "8b": Shape(vocabulary=128_256, width=4096, layers=32, hidden=14336, heads=32, kv_heads=8),
@@ -133,6 +138,8 @@ def tensors(shape: Shape) -> Iterator[Tensor]:
     for layer in range(shape.layers):
         yield from _layer(f"blk.{layer}", shape)
     yield Tensor("output_norm.weight", Kind.F32, shape.width, 0, _LOUDNESS)
+    if not shape.tied:
+        yield Tensor("output.weight", wide, shape.vocabulary, shape.width, _EMBEDDED)
 
 
 def _layer(at: str, shape: Shape) -> Iterator[Tensor]:
@@ -161,7 +168,7 @@ def _nibbles() -> Blocks:
 
 
 def _silenced(tensor: Tensor, data: NDArray[np.float32] | Blocks) -> NDArray[np.float32] | Blocks:
-    if tensor.name == "token_embd.weight":
+    if tensor.name in ("token_embd.weight", "output.weight"):
         data[: len(special())] = 0
     return data
 

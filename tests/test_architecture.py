@@ -19,15 +19,21 @@ from penstock.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "core" / "src" / "penstock"
-DISTRIBUTIONS = ["penstock", "penstock-llamacpp", "penstock-pocket"]
+DISTRIBUTIONS = ["penstock", "penstock-ctransformers", "penstock-llamacpp", "penstock-pocket"]
+BACKENDS = ROOT / "backends"
 PACKAGES = {
     "penstock": CORE,
-    "penstock_llamacpp": ROOT / "backends" / "llamacpp" / "src" / "penstock_llamacpp",
+    "penstock_ctransformers": ROOT
+    / "backends"
+    / "ctransformers"
+    / "src"
+    / "penstock_ctransformers",
+    "penstock_llamacpp": BACKENDS / "llamacpp" / "src" / "penstock_llamacpp",
     "penstock_pocket": ROOT / "plugins" / "pocket" / "src" / "penstock_pocket",
 }
 HEAVY = {
-    "httpx", "jinja2", "llama_cpp", "numpy", "openai", "pydantic", "pytest", "rich", "trio",
-    "typer",
+    "ctransformers", "httpx", "jinja2", "llama_cpp", "llguidance", "numpy", "openai", "pydantic",
+    "pytest", "rich", "trio", "typer",
 }  # fmt: skip
 NAMES_OF_OTHERS = re.compile(
     r"llama|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers", re.IGNORECASE
@@ -112,6 +118,7 @@ def test_a_module_says_what_is_public_and_has_it(name):
         "penstock",
         "penstock.sync",
         "penstock.testing",
+        "penstock_ctransformers.plugin",
         "penstock_llamacpp.plugin",
         "penstock_pocket",
     ],
@@ -150,7 +157,9 @@ def test_the_command_line_is_imported_by_nobody():
                 assert not any(name.startswith("penstock.cli") for name in imports_of(file)), file
 
 
-@pytest.mark.parametrize("package", ["penstock_llamacpp", "penstock_pocket"])
+@pytest.mark.parametrize(
+    "package", ["penstock_ctransformers", "penstock_llamacpp", "penstock_pocket"]
+)
 def test_distributions_know_core_and_not_each_other(package):
     others = set(PACKAGES) - {package, "penstock"}
     for file in files_of(package):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from penstock.constraint import Constraint
 from penstock.errors import EngineError, ModelClosed, UsageError
+from penstock.guides import Guide, Guides
 from penstock_llamacpp.devices import Choice
-from penstock_llamacpp.guide import Guide, Guides
 from penstock_llamacpp.library import load_library
 from penstock_llamacpp.options import LoadOptions
 from penstock_llamacpp.vocabulary import Vocabulary

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from penstock_llamacpp import header, probe
+from penstock import gguf
+from penstock_llamacpp import probe
 
 
 def test_this_build_runs() -> None:
@@ -54,7 +55,7 @@ def test_a_crash_of_llamacpp_itself_becomes_a_sentence(
 
 def test_the_model_it_writes_is_small_and_whole(tmp_path: Path) -> None:
     path = probe.write_model(tmp_path / "m.gguf")
-    header.check(path)
+    gguf.check(path)
     assert path.stat().st_size < 300_000
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from penstock import gguf
 from penstock.errors import InvalidModel, ModelClosed
-from penstock_llamacpp import header
 from penstock_llamacpp.parameters import context_parameters, new_context
 from penstock_llamacpp.weights import Weights
 
@@ -47,9 +47,9 @@ def test_a_part_that_is_missing_or_cut_off_is_told(
 
 def test_the_parts_are_told_by_the_name(tmp_path: Path) -> None:
     alone = tmp_path / "model.gguf"
-    assert header.parts(alone) == (alone,)
+    assert gguf.parts(alone) == (alone,)
     second = tmp_path / "m-00002-of-00003.gguf"
-    assert [part.name for part in header.parts(second)] == [
+    assert [part.name for part in gguf.parts(second)] == [
         "m-00001-of-00003.gguf",
         "m-00002-of-00003.gguf",
         "m-00003-of-00003.gguf",

@@ -7,13 +7,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from penstock import gguf
 from penstock.errors import InvalidModel, LoadError
 
-from penstock_llamacpp import header
 from penstock_llamacpp.library import Library
 from penstock_llamacpp.options import Lora
 
 __all__ = ["Adapters"]
+
+_KINDS = {
+    "general.type": gguf.STRING,
+    "general.architecture": gguf.STRING,
+    "adapter.type": gguf.STRING,
+    "adapter.lora.alpha": gguf.FLOAT32,
+}
+"""Keys that llama.cpp reads of an adapter without a look at their type."""
 
 
 class Adapters:
@@ -57,7 +65,7 @@ class Adapters:
         return ", ".join(map(str, self._loras))
 
     def _load(self, model: int, path: Path) -> int:
-        header.check_adapter(path)
+        _check(path)
         log = self._library.log
         log.forget()
         pointer = self._library.adapter_load(model, os.fsencode(path))
@@ -67,3 +75,17 @@ class Adapters:
                 hint="Take an adapter that was made for this model, in GGUF format",
             )
         return int(pointer)
+
+
+def _check(path: Path) -> None:
+    """Check that `path` is a whole file, whose keys have the right types.
+
+    llama.cpp ends the process where they have not. Raises `ModelNotFound` or `InvalidModel`.
+    """
+    types = gguf.parse(path).types
+    for key in types.keys() & _KINDS:
+        if types[key] != (_KINDS[key],):
+            raise InvalidModel(
+                f"{str(path)!r} has the key {key!r} with the type {types[key][0]}",
+                hint="Convert the adapter again, with llama.cpp's own script",
+            )

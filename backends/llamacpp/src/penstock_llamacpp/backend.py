@@ -10,10 +10,11 @@ from pathlib import Path
 
 import anyio
 from anyio import from_thread
+from penstock import cores, gguf
 from penstock.backend import Backend, Finding, LoadProgress, ModelSpec, ProgressSink
 from penstock.errors import EngineError, LoadError
 
-from penstock_llamacpp import devices, header, probe, threads
+from penstock_llamacpp import devices, probe
 from penstock_llamacpp.context import Context, Shape
 from penstock_llamacpp.embedding import EncoderEngine
 from penstock_llamacpp.engine import LlamaCppEngine
@@ -74,7 +75,7 @@ def _findings(library: Library) -> Iterator[Finding]:
     for device in devices.listed(library):
         yield Finding("llama.cpp device", str(device))
     yield Finding("llama.cpp GPU support", "yes" if library.supports_gpu() else "no")
-    yield Finding("llama.cpp threads", str(threads.usable_cores()))
+    yield Finding("llama.cpp threads", str(cores.usable_cores()))
 
 
 class _Loading:
@@ -102,7 +103,7 @@ class _Loading:
         self._abandoned.set()
 
     def run(self) -> LlamaCppEngine | EncoderEngine:
-        header.check(self._path)
+        gguf.check(self._path)
         with ExitStack() as stack:
             engine = self._build(stack)
             self._report("warming", 0.0)
@@ -118,7 +119,7 @@ class _Loading:
     def _build(self, stack: ExitStack) -> LlamaCppEngine | EncoderEngine:
         weights = self._weights()
         stack.callback(weights.close)
-        count = self._options.n_threads or threads.default_threads(weights.size)
+        count = self._options.n_threads or cores.default_threads(weights.size)
         if not weights.generates:
             return EncoderEngine(weights, self._options, count)
         context = self._context(weights, self._options, count, self._shape(weights))

@@ -38,7 +38,7 @@ from penstock_llamacpp.vocabulary import Vocabulary
 from penstock_llamacpp.weights import Weights
 
 if TYPE_CHECKING:
-    from penstock_llamacpp.guide import Guide, Guides
+    from penstock.guides import Guide, Guides
 
 __all__ = ["LlamaCppEngine"]
 
@@ -213,7 +213,7 @@ class _Preparation:
         if constraint is None:
             return None
         if self._guides is None:
-            from penstock_llamacpp.guide import Guides  # 70 ms, for those who constrain
+            from penstock.guides import Guides  # 70 ms, for those who constrain
 
             self._guides = Guides(self._vocabulary)
         return self._guides.guide(constraint, trims=trims)

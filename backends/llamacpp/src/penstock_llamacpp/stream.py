@@ -13,7 +13,7 @@ from penstock_llamacpp.held import Held
 from penstock_llamacpp.sampling import Sampler
 
 if TYPE_CHECKING:
-    from penstock_llamacpp.guide import Guide
+    from penstock.guides import Guide
 
 __all__ = ["Stream"]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from penstock import gguf
 from penstock.errors import InvalidModel, ModelClosed
 
-from penstock_llamacpp import header
 from penstock_llamacpp.adapters import Adapters
 from penstock_llamacpp.devices import Choice, Offload
 from penstock_llamacpp.library import Library
@@ -115,7 +115,7 @@ class Weights:
     @property
     def file_bytes(self) -> int:
         """How many bytes its files have, all parts together."""
-        return sum(part.stat().st_size for part in header.parts(self.path))
+        return sum(part.stat().st_size for part in gguf.parts(self.path))
 
     @property
     def rewinds(self) -> bool:

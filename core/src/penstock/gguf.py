@@ -1,33 +1,50 @@
-"""The header of a GGUF file, checked in Python before llama.cpp opens the file.
+"""The header of a GGUF file, read and checked in Python before an engine opens the file.
 
-Damaged files are common (a download that stopped, an HTML page, a pointer of Git LFS), and
-llama.cpp tells little about them. Format: `docs/gguf.md` in the ggml repository.
+Damaged files are common (a download that stopped, an HTML page, a pointer of Git LFS), and engines
+tell little about them, or end the process. Format: `docs/gguf.md` in the ggml repository.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from penstock.errors import InvalidModel, ModelNotFound
 
-__all__ = ["Header", "check", "check_adapter", "parse", "parts"]
+__all__ = [
+    "ARRAY", "BLOCKS", "FLOAT32", "INT32", "STRING", "UINT32",
+    "Header", "Tensor", "Value", "check", "parse", "parts",
+]  # fmt: skip
+
+Value: TypeAlias = int | float | bytes | tuple[int | float | bytes, ...]
+"""What a key may be here: a number (truth is 0 or 1), the bytes of a text, or several of these."""
+
+UINT32: Final = 4
+INT32: Final = 5
+FLOAT32: Final = 6
+STRING: Final = 8
+ARRAY: Final = 9
+"""Of `enum gguf_type`."""
 
 _U64 = struct.Struct("<Q")
-_SCALAR_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_STRING, _ARRAY, _UINT16, _UINT32, _FLOAT32 = 8, 9, 2, 4, 6
+_SCALARS = {
+    0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d",
+}  # fmt: skip
+_SCALAR_SIZES = {kind: struct.calcsize(f"<{form}") for kind, form in _SCALARS.items()}
 _MOST_DIMENSIONS, _MOST_NESTING = 4, 4
 
-_BLOCKS = {
+BLOCKS: Final[Mapping[int, tuple[int, int]]] = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
     9: (32, 36), 10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
     15: (256, 292), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 30: (1, 2),
 }  # fmt: skip
-"""Values and bytes in a block of each `ggml_type`; the size of other types is left to llama.cpp."""
+"""Values and bytes in a block of each `ggml_type`; the size of other types is not checked."""
 
 _LOOKALIKES = {
     b"tjgg": "an old GGML file, from before August 2023",
@@ -41,30 +58,60 @@ _LOOKALIKES = {
     b"<htm": "a web page",
     b"FUGG": "a GGUF file for big-endian machines",
 }
-_OF_ADAPTERS = {
-    b"general.type": _STRING,
-    b"general.architecture": _STRING,
-    b"adapter.type": _STRING,
-    b"adapter.lora.alpha": _FLOAT32,
-}
-"""Keys that llama.cpp reads of an adapter without a look at their type."""
-
 _AGAIN = "Download it again, or check that it was copied whole"
 _SPLIT_NAME = re.compile(r"^(?P<prefix>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 
 
+_SPLIT = frozenset({"split.no", "split.count"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of a file: its name, how many values in each dimension, and their `ggml_type`."""
+
+    name: bytes
+    shape: tuple[int, ...]
+    kind: int
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a header says: its version, and how many parts the model is split into.
+    """What a header says.
 
-    `kinds` has the types (`enum gguf_type`) of those keys that an adapter must have.
+    types    the type of each key, of `enum gguf_type`; of an array, that of its elements after it
+    values   those of the keys that were asked for, and are there; where a key is there twice, that
+             of the first
     """
 
     version: int
-    tensors: int
-    split_number: int = 0
-    split_count: int = 0
-    kinds: Mapping[str, int] = field(default_factory=dict)
+    tensors: tuple[Tensor, ...] = ()
+    types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def split_number(self) -> int:
+        """Which part of a model this is, from 0 on."""
+        return self.integer("split.no") or 0
+
+    @property
+    def split_count(self) -> int:
+        """How many parts the model is split into; 0 where it is whole."""
+        return self.integer("split.count") or 0
+
+    def integer(self, key: str) -> int | None:
+        """Return a value that is a whole number, or None."""
+        value = self.values.get(key)
+        return value if isinstance(value, int) else None
+
+    def text(self, key: str) -> str | None:
+        """Return a value that is text, or None; what is not UTF-8 in it is replaced."""
+        value = self.values.get(key)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else None
+
+    def several(self, key: str) -> tuple[int | float | bytes, ...]:
+        """Return a value that is an array; () where there is none."""
+        value = self.values.get(key)
+        return value if isinstance(value, tuple) else ()
 
 
 def check(path: Path) -> None:
@@ -77,32 +124,19 @@ def check(path: Path) -> None:
         _check_split(path, header)
 
 
-def parse(path: Path) -> Header:
-    """Return what the header of `path` says; every tensor it lists lies within the file.
+def parse(path: Path, keys: Collection[str] = ()) -> Header:
+    """Return what the header of `path` says, with the values of `keys`.
 
-    Raises `ModelNotFound` or `InvalidModel`.
+    Every tensor that it lists lies within the file. Raises `ModelNotFound` or `InvalidModel`.
     """
     if not path.exists():
         raise ModelNotFound(f"there is no file {str(path)!r}", hint="Check the path")
     if path.is_dir():
         raise InvalidModel(f"{str(path)!r} is a directory", hint=_gguf_in(path))
     try:
-        return _parse_file(path)
+        return _parse_file(path, frozenset(keys))
     except OSError as error:
         raise InvalidModel(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
-
-
-def check_adapter(path: Path) -> None:
-    """Check that `path` is a whole GGUF file, whose keys for an adapter have the right types.
-
-    llama.cpp ends the process where they have not. Raises as `check` does.
-    """
-    for key, kind in parse(path).kinds.items():
-        if kind != _OF_ADAPTERS[key.encode()]:
-            raise InvalidModel(
-                f"{str(path)!r} has the key {key!r} with the type {kind}",
-                hint="Convert the adapter again, with llama.cpp's own script",
-            )
 
 
 def parts(path: Path) -> tuple[Path, ...]:
@@ -123,12 +157,12 @@ def _gguf_in(path: Path) -> str:
     return f"Give a file in it, such as {found[0].name!r}" if found else "Give a .gguf file"
 
 
-def _parse_file(path: Path) -> Header:
+def _parse_file(path: Path, keys: frozenset[str]) -> Header:
     with path.open("rb") as file:
         if not file.read(1):
             raise InvalidModel(f"{str(path)!r} is empty", hint=_AGAIN)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Reader(data, str(path)).header()
+            return _Reader(data, str(path), keys | _SPLIT).header()
 
 
 def _check_split(path: Path, header: Header) -> None:
@@ -156,14 +190,15 @@ def _check_split(path: Path, header: Header) -> None:
 class _Reader:
     """Walks through a header, never beyond the end of the file."""
 
-    def __init__(self, data: mmap.mmap, name: str) -> None:
+    def __init__(self, data: mmap.mmap, name: str, keys: frozenset[str]) -> None:
         self._data = data
         self._name = name
+        self._keys = keys
         self._size = len(data)
         self._at = 0
         self._alignment = 32
-        self._split: dict[bytes, int] = {}
-        self._kinds: dict[str, int] = {}
+        self._types: dict[str, tuple[int, ...]] = {}
+        self._values: dict[str, Value] = {}
 
     def header(self) -> Header:
         self._magic()
@@ -176,9 +211,7 @@ class _Reader:
             raise self._truncated()
         for _ in range(pairs):
             self._pair()
-        self._check_tensors(tensors)
-        count, number = self._split.get(b"split.count", 0), self._split.get(b"split.no", 0)
-        return Header(version, tensors, number, count, self._kinds)
+        return Header(version, tuple(self._tensors(tensors)), self._types, self._values)
 
     def _magic(self) -> None:
         magic = self._bytes(4)
@@ -189,27 +222,51 @@ class _Reader:
         raise self._invalid(f"is not a GGUF file: {found}", "Give a model in GGUF format")
 
     def _pair(self) -> None:
-        key, kind = self._string(), self._u32()
-        if key in _OF_ADAPTERS:
-            self._kinds[key.decode()] = kind
-        if key == b"general.alignment" and kind == _UINT32:
-            self._alignment = self._u32()
-            if self._alignment.bit_count() != 1:
-                raise self._invalid(f"has an alignment of {self._alignment}", _AGAIN)
-        elif key in (b"split.no", b"split.count") and kind == _UINT16:
-            self._split[key] = int.from_bytes(self._bytes(2), "little")
+        key, kind = self._string().decode("utf-8", "replace"), self._u32()
+        at = self._at
+        kinds = (kind, self._u32()) if kind == ARRAY else (kind,)
+        self._at = at
+        if key == "general.alignment" and kind == UINT32:
+            self._align(self._u32())
+            self._at = at
+        if key in self._keys and key not in self._types:
+            self._values[key] = self._value(kind)
         else:
             self._skip(kind)
+        self._types.setdefault(key, kinds)
+
+    def _align(self, alignment: int) -> None:
+        self._alignment = alignment
+        if alignment.bit_count() != 1:
+            raise self._invalid(f"has an alignment of {alignment}", _AGAIN)
+
+    def _value(self, kind: int) -> Value:
+        if kind == STRING:
+            return self._string()
+        if kind != ARRAY:
+            return self._numbers(kind, 1)[0]
+        inner, count = self._u32(), self._u64()
+        if count > self._size:
+            raise self._truncated()
+        if inner == STRING:
+            return tuple(self._string() for _ in range(count))
+        return self._numbers(inner, count)
+
+    def _numbers(self, kind: int, count: int) -> tuple[int | float, ...]:
+        if kind not in _SCALARS:
+            raise self._unknown(kind)
+        data = self._bytes(_SCALAR_SIZES[kind] * count)
+        return struct.unpack(f"<{count}{_SCALARS[kind]}", data)
 
     def _skip(self, kind: int, depth: int = 0) -> None:
         if kind in _SCALAR_SIZES:
             self._advance(_SCALAR_SIZES[kind])
-        elif kind == _STRING:
+        elif kind == STRING:
             self._advance(self._u64())
-        elif kind == _ARRAY and depth < _MOST_NESTING:
+        elif kind == ARRAY and depth < _MOST_NESTING:
             self._skip_array(depth + 1)
         else:
-            raise self._invalid(f"has a value of an unknown type, {kind}", _AGAIN)
+            raise self._unknown(kind)
 
     def _skip_array(self, depth: int) -> None:
         kind, count = self._u32(), self._u64()
@@ -217,7 +274,7 @@ class _Reader:
             raise self._truncated()
         if kind in _SCALAR_SIZES:
             self._advance(_SCALAR_SIZES[kind] * count)
-        elif kind == _STRING:
+        elif kind == STRING:
             self._skip_strings(count)
         else:
             for _ in range(count):
@@ -233,22 +290,22 @@ class _Reader:
         self._at = at
         self._advance(0)
 
-    def _check_tensors(self, count: int) -> None:
-        end = max((self._tensor_end() for _ in range(count)), default=0)
+    def _tensors(self, count: int) -> Iterator[Tensor]:
+        end = 0
+        for _ in range(count):
+            tensor, offset = self._tensor(), self._u64()
+            block, size = BLOCKS.get(tensor.kind, (1, 0))
+            end = max(end, offset + math.prod(tensor.shape) // block * size)
+            yield tensor
         start = -(-self._at // self._alignment) * self._alignment
         if start + end > self._size:
             raise self._truncated(start + end)
 
-    def _tensor_end(self) -> int:
+    def _tensor(self) -> Tensor:
         name, dimensions = self._string(), self._u32()
         if dimensions > _MOST_DIMENSIONS:
             raise self._invalid(f"has a tensor {name!r} of {dimensions} dimensions", _AGAIN)
-        values = 1
-        for _ in range(dimensions):
-            values *= self._u64()
-        kind, offset = self._u32(), self._u64()
-        block, size = _BLOCKS.get(kind, (1, 0))
-        return offset + values // block * size
+        return Tensor(name, tuple(self._u64() for _ in range(dimensions)), self._u32())
 
     def _string(self) -> bytes:
         return self._bytes(self._u64())
@@ -272,6 +329,9 @@ class _Reader:
     def _truncated(self, needed: int | None = None) -> InvalidModel:
         of = "" if needed is None else f" of {needed:,}"
         return self._invalid(f"is cut off or damaged: it has {self._size:,}{of} bytes", _AGAIN)
+
+    def _unknown(self, kind: int) -> InvalidModel:
+        return self._invalid(f"has a value of an unknown type, {kind}", _AGAIN)
 
     def _invalid(self, what: str, hint: str) -> InvalidModel:
         return InvalidModel(f"{self._name!r} {what}", hint=hint)

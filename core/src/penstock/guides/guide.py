@@ -10,12 +10,12 @@ from typing import NoReturn
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
+
 from penstock.constraint import Constraint
 from penstock.errors import EngineError, UsageError
-
-from penstock_llamacpp.grammar import grammar_of
-from penstock_llamacpp.lexicon import Lexicon
-from penstock_llamacpp.vocabulary import Vocabulary
+from penstock.guides.grammar import grammar_of
+from penstock.guides.lexicon import Lexicon
+from penstock.guides.words import Words
 
 __all__ = ["Guide", "Guides"]
 
@@ -45,7 +45,7 @@ class Guides:
     A constraint is compiled once; the last 32 are kept.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Words) -> None:
         self._vocabulary = vocabulary
         self._lock = threading.Lock()
         self._lexicon: Lexicon | None = None
@@ -54,9 +54,9 @@ class Guides:
     def guide(self, constraint: Constraint, *, trims: bool = False) -> Guide:
         """Return a guide at the beginning of an answer.
 
-        `trims` says that a space in front of the first token is no part of the text (see
-        `Vocabulary.trims_after`). Raises `UsageError` for a constraint that is wrong, too large,
-        not supported, or that no text can satisfy, and `ModelClosed`.
+        `trims` says that a space in front of the first token is no part of the text, since the
+        vocabulary puts one there by itself. Raises `UsageError` for a constraint that is wrong, too
+        large, not supported, or that no text can satisfy, and `ModelClosed`.
         """
         with self._lock:
             lexicon = self._lexicon = self._lexicon or Lexicon(self._vocabulary)

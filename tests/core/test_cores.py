@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from penstock_llamacpp import threads
-from penstock_llamacpp.threads import default_threads, usable_cores
+from penstock import cores
+from penstock.cores import default_threads, usable_cores
 
 
 @pytest.fixture
@@ -52,5 +52,5 @@ def test_without_topology_two_threads_share_a_core(
 def test_a_tiny_model_takes_fewer_threads(
     monkeypatch: pytest.MonkeyPatch, megabytes: int, count: int
 ) -> None:
-    monkeypatch.setattr(threads, "usable_cores", lambda: 16)
+    monkeypatch.setattr(cores, "usable_cores", lambda: 16)
     assert default_threads(megabytes * 2**20) == count

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from llguidance import LLTokenizer, TokenizerWrapper
 from numpy.typing import NDArray
-from penstock.errors import ModelClosed
 
-from penstock_llamacpp.vocabulary import Vocabulary
+from penstock.errors import ModelClosed
+from penstock.guides.words import Words
 
 __all__ = ["Lexicon"]
 
@@ -23,7 +23,7 @@ class Lexicon:
                 `space_bits` for those that are a single space
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Words) -> None:
         self._vocabulary = vocabulary
         self.size = vocabulary.size
         self.pieces = vocabulary.all_pieces()
@@ -38,7 +38,7 @@ class Lexicon:
     def tokenizer(self, *, trimmed: bool) -> LLTokenizer:
         """Return llguidance's tokenizer; `trimmed`, one whose tokens have lost a space in front."""
         if trimmed not in self._tokenizers:
-            words = _Words(self._vocabulary, self, trimmed=trimmed)
+            words = _Tokenizer(self._vocabulary, self, trimmed=trimmed)
             self._tokenizers[trimmed] = LLTokenizer(TokenizerWrapper(words), eos_token=words.ends)
         return self._tokenizers[trimmed]
 
@@ -56,13 +56,13 @@ class Lexicon:
         return np.packbits(flags, bitorder="little")
 
 
-class _Words:
+class _Tokenizer:
     """What llguidance asks of a tokenizer. The names are its own.
 
     `trimmed`: a space in front of each piece is taken away, as from the first of an answer.
     """
 
-    def __init__(self, vocabulary: Vocabulary, lexicon: Lexicon, *, trimmed: bool) -> None:
+    def __init__(self, vocabulary: Words, lexicon: Lexicon, *, trimmed: bool) -> None:
         self._vocabulary = vocabulary
         self._trimmed = trimmed
         silent = lexicon.silent

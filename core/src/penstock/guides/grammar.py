@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llguidance import LLMatcher, regex_to_lark
 from llguidance.gbnf_to_lark import gbnf_to_lark
+
 from penstock.constraint import Constraint
 
 if TYPE_CHECKING:
