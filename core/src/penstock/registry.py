@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,12 +23,13 @@ from penstock.errors import (
     UnknownSource,
     UsageError,
 )
-from penstock.hookspecs import BackendDeclaration, SourceDeclaration
+from penstock.hookspecs import BackendDeclaration, PresetDeclaration, SourceDeclaration
 from penstock.plugins import PluginRecord, discover
+from penstock.sources import SourceContext, StoredModel
 
 __all__ = ["Registry", "Target"]
 
-D = TypeVar("D", BackendDeclaration, SourceDeclaration)
+D = TypeVar("D", BackendDeclaration, PresetDeclaration, SourceDeclaration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,16 @@ class Registry:
         self.backends = {name: declaration for name, (_, declaration) in backends.items()}
         self.sources = {name: declaration for name, (_, declaration) in sources.items()}
         self.origins = {name: plugin for name, (plugin, _) in backends.items()}
-        self.records = tuple(
-            PluginRecord(r.name, r.distribution, r.version, "broken", broken[r.name])
-            if r.name in broken
-            else r
-            for r in records
-        )
+        self.records = _with_broken(records, broken)
+        self._plugins = manager
+
+    @cached_property
+    def presets(self) -> Mapping[str, PresetDeclaration]:
+        """The short names that plugins offer; asked for on first use, which may read files."""
+        broken: dict[str, str] = {}
+        found = _declared(self._plugins, "penstock_presets", PresetDeclaration, "name", broken)
+        self.records = _with_broken(self.records, broken)
+        return {name: declaration for name, (_, declaration) in found.items()}
 
     @classmethod
     def installed(cls) -> Registry:
@@ -81,17 +88,32 @@ class Registry:
         raise UsageError("no model is named, and no plugin offers a default", hint="Name a model")
 
     def parse(self, target: str) -> Target:
-        """Take a target apart: `[backend:][scheme:]rest`; anything else is a path."""
+        """Take a target apart: `[backend:][scheme:]rest`, or `[backend:]preset`; else it is a path.
+
+        A preset stands for its target, where no file has its name; behind a backend that reads no
+        files, a name is its own.
+        """
         backend, rest = None, target
         head, colon, tail = rest.partition(":")
         if colon and head in self.backends:
             backend, rest = head, tail
+        preset = self._preset(backend, rest)
+        return self._source(backend, rest if preset is None else preset.target)
+
+    def _source(self, backend: str | None, rest: str) -> Target:
         head, colon, tail = rest.partition(":")
         if colon and head in self.sources:
             return Target(backend, head, tail)
         if colon and backend is None and _is_word(head) and _existing(rest) is None:
             raise self._unknown(head)
         return Target(backend, None, rest)
+
+    def _preset(self, backend: str | None, name: str) -> PresetDeclaration | None:
+        if backend is not None and not self.backends[backend].formats:
+            return None
+        if not name or name.partition(":")[0] in self.sources or _existing(name) is not None:
+            return None
+        return self.presets.get(name)
 
     def backend(self, name: str) -> Backend:
         """Return the backend of that name, importing it.
@@ -112,38 +134,83 @@ class Registry:
         return made
 
     def backend_for(self, path: Path) -> str:
-        """Return the name of the backend that loads files like `path`."""
-        form = path.suffix.lstrip(".").lower()
-        able = [b for b in self.backends.values() if form in b.formats]
+        """Return the name of the backend that loads files like `path`. May block.
+
+        The ending of the name tells the format; without one, the first bytes of the file do.
+        """
+        able = self.backends_for(path)
         if not able:
             raise UnknownBackend(
                 f"no installed backend loads {path.name!r} files"
-                if form
+                if path.suffix
                 else f"{str(path)!r} does not tell which backend it is for",
                 hint=f"Name one: '<backend>:{path}'. {self._listing()}",
             )
-        return max(able, key=lambda b: (b.priority, b.name)).name
+        return able[0]
 
-    def resolve(self, target: Target) -> Path | None:
+    def backends_for(self, path: Path) -> list[str]:
+        """Return the names of all backends that load files like `path`, the first choice first."""
+        form = path.suffix.lstrip(".").lower() or _magic(path)
+        able = [b for b in self.backends.values() if form in b.formats]
+        able.sort(key=lambda b: (b.priority, b.name), reverse=True)
+        return [b.name for b in able]
+
+    def resolve(self, target: Target, context: SourceContext | None = None) -> Path | None:
         """Return the local path of a target, or None if it names none. May block.
 
+        A source that can be told tells its progress to `context`, and stops when that is cancelled.
         Raises `ModelNotFound`, or another `LoadError` where a source fails.
         """
         if target.scheme is not None:
-            return self._resolved(target.scheme, target.rest)
+            return self._resolved(target.scheme, target.rest, context or SourceContext())
         path = _existing(target.rest) if target.rest else None
         if path is None and target.backend is None:
-            raise ModelNotFound(f"there is no file {target.rest!r}", hint="Check the path")
+            raise ModelNotFound(f"there is no file {target.rest!r}", hint=self._preset_like(target))
         return path
 
-    def _resolved(self, scheme: str, rest: str) -> Path:
-        resolve = _imported(self.sources[scheme].resolve, f"source {scheme!r}")
+    def stored(self, scheme: str, wanted: str = "") -> list[StoredModel]:
+        """Return what a source has on this machine: what `wanted` names, or everything. May block.
+
+        Raises `LoadError` where the source fails.
+        """
+        function = self.sources[scheme].stored
+        if not function:
+            return []
+        return list(self._called(scheme, function, wanted))
+
+    def remove(self, scheme: str, model: StoredModel) -> None:
+        """Delete a model that `stored` told of. May block.
+
+        Raises `UsageError` if it is not the source's own, `LoadError` where the source fails.
+        """
+        function = self.sources[scheme].remove
+        if not function:
+            raise UsageError(
+                f"source {scheme!r} does not remove what it finds, such as {model.source!r}",
+                hint="Remove it with the program that put it there",
+            )
+        self._called(scheme, function, model)
+
+    def _resolved(self, scheme: str, rest: str, context: SourceContext) -> Path:
+        function = self.sources[scheme].resolve
+        return Path(self._called(scheme, function, rest, context=context))
+
+    def _called(self, scheme: str, where: str, said: object, **more: SourceContext) -> Any:
+        function = _imported(where, f"source {scheme!r}")
+        if "context" not in inspect.signature(function).parameters:
+            more = {}
         try:
-            return Path(resolve(rest))
+            return function(said, **more)
         except PenstockError:
             raise
         except Exception as error:
-            raise LoadError(f"source {scheme!r} failed at {rest!r}: {error!r}") from error
+            raise LoadError(f"source {scheme!r} failed at {said!r}: {error!r}") from error
+
+    def _preset_like(self, target: Target) -> str:
+        near = difflib.get_close_matches(target.rest, self.presets, n=3)
+        if not near:
+            return "Check the path"
+        return f"Did you mean {' or '.join(map(repr, near))}? `penstock models --presets` lists all"
 
     def _unknown(self, name: str) -> PenstockError:
         known = [*self.backends, *self.sources]
@@ -160,6 +227,17 @@ class Registry:
             if r.state != "loaded"
         )
         return f"Backends here: {there}{broken}"
+
+
+def _with_broken(
+    records: Iterable[PluginRecord], broken: Mapping[str, str]
+) -> tuple[PluginRecord, ...]:
+    return tuple(
+        PluginRecord(r.name, r.distribution, r.version, "broken", broken[r.name])
+        if r.name in broken
+        else r
+        for r in records
+    )
 
 
 def _declared(
@@ -208,6 +286,15 @@ def _existing(text: str) -> Path | None:
         return path if path.exists() else None
     except (OSError, RuntimeError) as error:  # no right to look, a name too long, no such user
         raise ModelNotFound(f"cannot look for {text!r}: {error}") from error
+
+
+def _magic(path: Path) -> str:
+    """Return the format that the first bytes of a file tell, or nothing."""
+    try:
+        with path.open("rb") as file:
+            return "gguf" if file.read(4) == b"GGUF" else ""
+    except OSError:
+        return ""
 
 
 def _is_word(text: str) -> bool:
