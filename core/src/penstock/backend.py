@@ -60,8 +60,8 @@ class ModelSpec:
 class LoadProgress:
     """How far loading has come: a phase, and the share of it done, 0 to 1.
 
-    The phases are `resolving`, `downloading`, `verifying`, `loading`, `warming` and `ready`, in this
-    order; those that take no time are left out, and a backend may have others.
+    The phases are `resolving`, `downloading`, `verifying`, `loading`, `warming` and `ready`, in
+    this order; those that take no time are left out, and a backend may have others.
 
     bytes   how many bytes are there, of all files together; None where none are counted
     total   how many there will be; None where nobody knows
