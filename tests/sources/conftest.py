@@ -1,4 +1,4 @@
-"""What the tests of sources share: a hub on this machine, and processes with caches of their own."""
+"""What tests of sources share: a hub on this machine, and processes with caches of their own."""
 
 from __future__ import annotations
 
@@ -82,3 +82,15 @@ class Caller:
 @pytest.fixture
 def caller(hub: Hub, tmp_path: Path) -> Caller:
     return Caller(hub, tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -1,4 +1,4 @@
-"""A server on this machine that speaks as much of the hub as its client asks for, and misbehaves."""
+"""A server here that speaks as much of the hub as its client asks for, and misbehaves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -25,6 +26,9 @@ class Hub:
     cuts      how many of the next bodies end early, after `cut_after` bytes
     pace      seconds between two chunks of a body
     wrong     bodies are not what their tags say
+    lengths   whether bodies are announced with their length
+    ranges    whether a part may be asked for
+    redirect  where plain files are said to be instead
     asked     what was asked for: method, path, and where the range begins, or None
     """
 
@@ -37,6 +41,7 @@ class Hub:
         self.cut_after = 1_000_000
         self.pace = 0.0
         self.wrong = False
+        self.lengths = True
         self.ranges = True
         self.redirect: str | None = None
         self.asked: list[tuple[str, str, int | None]] = []
@@ -50,9 +55,11 @@ class Hub:
 
     def bodies(self) -> list[int | None]:
         """Where each request for a body began."""
-        return [begin for method, path, begin in self.asked if method == "GET" and "api" not in path]
+        return [
+            begin for method, path, begin in self.asked if method == "GET" and "api" not in path
+        ]
 
-    def __enter__(self) -> Hub:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -151,7 +158,11 @@ class _Answering(BaseHTTPRequestHandler):
 
     def reply(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
         self.send_response(status)
-        for key, value in (headers | {"Content-Length": str(len(body))}).items():
+        if self.served.lengths or self.command == "HEAD":
+            headers = headers | {"Content-Length": str(len(body))}
+        else:
+            headers = headers | {"Connection": "close"}
+        for key, value in headers.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":

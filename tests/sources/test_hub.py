@@ -1,11 +1,10 @@
-"""`hf:`, against a hub on this machine, each test with an empty cache and in a process of its own."""
+"""`hf:`, against a hub on this machine: each test with an empty cache and processes of its own."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -129,7 +128,9 @@ def test_a_token_that_is_wrong_is_told_so(caller):
     caller.env["HF_TOKEN"] = "hf_wrong"
     done = caller.run("pull", NAME)
     assert done.returncode == 4
-    assert "the hub does not let this token have 'some/pocket-GGUF' (401). Set HF_TOKEN" in done.stderr
+    assert (
+        "the hub does not let this token have 'some/pocket-GGUF' (401). Set HF_TOKEN" in done.stderr
+    )
     assert "hf_wrong" not in done.stderr
 
 
@@ -146,7 +147,10 @@ def test_a_gated_model_is_told_so_and_the_token_opens_it(hub, caller, body):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("hf:some/pokcet-GGUF", "there is no model 'some/pokcet-GGUF' on the hub, or it is private"),
+        (
+            "hf:some/pokcet-GGUF",
+            "there is no model 'some/pokcet-GGUF' on the hub, or it is private",
+        ),
         (f"{NAME}/poket-Q4_K_M.gguf", "The nearest are 'pocket-Q4_K_M.gguf'"),
         (f"{NAME}@v9", "has no revision 'v9'"),
         (f"{NAME}:Q8_0", "has no model of 'Q8_0'. There is Q4_K_M"),
@@ -175,7 +179,7 @@ def test_split_files_are_fetched_whole_and_the_first_is_returned(hub, caller, bo
     assert path.name == "big-Q8_0-00001-of-00003.gguf"
     assert sorted(file.name for file in path.parent.iterdir()) == [n[5:] for n in names]
     (line,) = [line for line in caller.run("models").stdout.splitlines() if "big" in line]
-    assert "601 kB" in line
+    assert "600 kB" in line
 
 
 def test_a_full_disk_is_told_so_and_what_came_is_kept(hub, caller, body, small_disk):
@@ -183,8 +187,9 @@ def test_a_full_disk_is_told_so_and_what_came_is_kept(hub, caller, body, small_d
     done = caller.run("pull", NAME)
     assert done.returncode == 4
     assert "no space left" in done.stderr
+    assert "2.5 MB more are needed" in done.stderr or "3.5 MB more are needed" in done.stderr
     assert "Make room" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_two_processes_at_once_download_it_once(hub, caller, body):
@@ -193,19 +198,8 @@ def test_two_processes_at_once_download_it_once(hub, caller, body):
     for child in children:
         out, errors = child.communicate(timeout=60)
         assert child.returncode == 0, errors
-        assert open(out.strip(), "rb").read() == body
+        assert Path(out.strip()).read_bytes() == body
     assert hub.bodies() == [None]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def wait_until(true) -> None:

@@ -30,12 +30,11 @@ class BesideLoad:
         self.error: Exception | None = None
         self.events: deque[LoadProgress] = deque()
         self.joined = False
-        self._make = make
         self._door = LoopDoor()
         self._scope: CancelScope = anyio.CancelScope()
         self._ended = anyio.Event()
         self._news = anyio.Event()
-        self._task = _spawned(self._run)
+        self._task: object = _spawned(lambda: self._run(make))
 
     @property
     def over(self) -> bool:
@@ -73,13 +72,14 @@ class BesideLoad:
                 await self._ended.wait()
             raise
 
-    async def _run(self) -> None:
+    async def _run(self, make: Callable[[], Awaitable[AnyEngine]]) -> None:
         try:
             with self._scope:
-                self.engine = await self._make()
+                self.engine = await make()
         except Exception as error:  # noqa: BLE001  # raised where somebody watches or waits
             self.error = error
         finally:
+            self._task = None
             self._ended.set()
             self._news.set()
 

@@ -115,6 +115,7 @@ def exclusive(lock: Path, context: SourceContext) -> Iterator[None]:
 def _go_on(client: Client, remote: Remote, part: Path, meter: Meter) -> None:
     have = _size(part)
     if have and have == remote.size:
+        meter.report()
         return
     asked = {"Accept-Encoding": "identity", **remote.headers}
     if have:
@@ -140,6 +141,7 @@ def _write(answer: Response, remote: Remote, part: Path, meter: Meter, have: int
         if meter.total is None:
             meter.total = have + int(length)
         enough_room(part.parent, int(length))
+    meter.report()
     with part.open("ab") as file:
         for chunk in answer.iter_bytes():
             meter.add(len(chunk))

@@ -41,9 +41,8 @@ class Meter:
         self._seen: deque[tuple[float, int]] = deque([(clock(), 0)], maxlen=_WINDOW)
 
     def skip(self, count: int) -> None:
-        """Count bytes that were there before, and say so."""
+        """Count bytes that were there before."""
         self._bytes += count
-        self._report()
 
     def add(self, count: int) -> None:
         """Count bytes that came. Raises `LoadError` once nobody waits for them."""
@@ -51,13 +50,14 @@ class Meter:
         self._bytes += count
         self._fresh += count
         if self._bytes == self.total or self._clock() >= self._seen[-1][0] + _EVERY:
-            self._report()
+            self.report()
 
     def take_back(self, count: int) -> None:
         """Count bytes no more that came in vain."""
         self._bytes -= count
 
-    def _report(self) -> None:
+    def report(self) -> None:
+        """Say how many bytes there are."""
         self._seen.append((self._clock(), self._fresh))
         share = min(1.0, self._bytes / self.total) if self.total else 0.0
         self._context.progress(
