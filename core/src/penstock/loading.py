@@ -150,6 +150,8 @@ class Loading:
     def _begin(self) -> BesideLoad:
         if self._model is not None or (self._beside is not None and not self._beside.over):
             raise UsageError("this load() is under way already", hint="Call load() again")
+        if self._beside is not None:
+            self._forward.ignore(self._beside.tell)
         self._beside = beside = BesideLoad(self._in_time)
         self._forward.listen(beside.tell)
         return beside

@@ -69,6 +69,10 @@ class Forward:
         """Tell `sink` too, from now on."""
         self._sinks.append(sink)
 
+    def ignore(self, sink: Callable[[LoadProgress], object]) -> None:
+        """Tell `sink` no more."""
+        self._sinks.remove(sink)
+
     def restart(self) -> None:
         """Begin again: another attempt is made."""
         with self._lock:

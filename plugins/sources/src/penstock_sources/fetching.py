@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.backend import LoadProgress
 from penstock.errors import LoadError
 from penstock.sources import SourceContext
 
@@ -71,7 +70,7 @@ def fetch(client: Client, remote: Remote, part: Path, meter: Meter, context: Sou
         context.assert_wanted()
 
 
-def verify(part: Path, meter: Meter, context: SourceContext, wanted: str | None = None) -> str:
+def verify(part: Path, meter: Meter, wanted: str | None = None) -> str:
     """Return the SHA-256 of a file, which is told as progress; all is read for it.
 
     Raises `LoadError` if it is not `wanted`: the file is deleted then.
@@ -88,8 +87,7 @@ def verify(part: Path, meter: Meter, context: SourceContext, wanted: str | None 
             f"{meter.file!r} has the SHA-256 {found}, and {wanted} was expected",
             hint="It was deleted. Download it again, and if that ends the same, do not trust it",
         )
-    done = meter.total == part.stat().st_size
-    context.progress(LoadProgress("verifying", 1.0 if done else 0.0, file=meter.file, sha256=found))
+    meter.report(sha256=found)
     return found
 
 
@@ -144,8 +142,8 @@ def _write(answer: Response, remote: Remote, part: Path, meter: Meter, have: int
     meter.report()
     with part.open("ab") as file:
         for chunk in answer.iter_bytes():
-            meter.add(len(chunk))
             file.write(chunk)
+            meter.add(len(chunk))
     if remote.size is not None and _size(part) != remote.size:
         size = _size(part)
         part.unlink()

@@ -149,7 +149,7 @@ def _put(files: Sequence[_Missing], context: SourceContext) -> None:
     meter = Meter(context, "verifying", sum(file.part.stat().st_size for file in files))
     for file in files:
         meter.file = file.name
-        verify(file.part, meter, context, file.sha256)
+        verify(file.part, meter, file.sha256)
         with storing(file.blob.parent):
             file.part.replace(file.blob)
 

@@ -56,13 +56,19 @@ class Meter:
         """Count bytes no more that came in vain."""
         self._bytes -= count
 
-    def report(self) -> None:
-        """Say how many bytes there are."""
+    def report(self, *, sha256: str | None = None) -> None:
+        """Say how many bytes there are, and the hash of the file at hand if it is known."""
         self._seen.append((self._clock(), self._fresh))
         share = min(1.0, self._bytes / self.total) if self.total else 0.0
         self._context.progress(
             LoadProgress(
-                self._phase, share, self._bytes, self.total, rate=self._rate(), file=self.file
+                self._phase,
+                share,
+                self._bytes,
+                self.total,
+                rate=self._rate(),
+                file=self.file,
+                sha256=sha256,
             )
         )
 

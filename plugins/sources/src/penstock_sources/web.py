@@ -89,7 +89,7 @@ def _fetch(download: Download, context: SourceContext) -> None:
         fetch(client, remote, download.part, Meter(context, "downloading", None), context)
     meter = Meter(context, "verifying", download.part.stat().st_size)
     meter.file = download.path.name
-    seen = verify(download.part, meter, context, download.sha256)
+    seen = verify(download.part, meter, download.sha256)
     if download.sha256 is None:
         _log.info("%s has the SHA-256 %s", download.url, seen)
     with storing(download.folder):
