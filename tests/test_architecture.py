@@ -19,15 +19,16 @@ from penstock.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "core" / "src" / "penstock"
-DISTRIBUTIONS = ["penstock", "penstock-llamacpp", "penstock-pocket"]
+DISTRIBUTIONS = ["penstock", "penstock-llamacpp", "penstock-pocket", "penstock-sources"]
 PACKAGES = {
     "penstock": CORE,
     "penstock_llamacpp": ROOT / "backends" / "llamacpp" / "src" / "penstock_llamacpp",
     "penstock_pocket": ROOT / "plugins" / "pocket" / "src" / "penstock_pocket",
+    "penstock_sources": ROOT / "plugins" / "sources" / "src" / "penstock_sources",
 }
 HEAVY = {
-    "httpx", "jinja2", "llama_cpp", "numpy", "openai", "pydantic", "pytest", "rich", "trio",
-    "typer",
+    "filelock", "httpx", "httpx2", "huggingface_hub", "jinja2", "llama_cpp", "numpy", "openai",
+    "platformdirs", "pydantic", "pytest", "rich", "trio", "typer",
 }  # fmt: skip
 NAMES_OF_OTHERS = re.compile(
     r"llama|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers", re.IGNORECASE
@@ -114,6 +115,7 @@ def test_a_module_says_what_is_public_and_has_it(name):
         "penstock.testing",
         "penstock_llamacpp.plugin",
         "penstock_pocket",
+        "penstock_sources.plugin",
     ],
 )
 def test_importing_is_cheap(module):
@@ -150,7 +152,7 @@ def test_the_command_line_is_imported_by_nobody():
                 assert not any(name.startswith("penstock.cli") for name in imports_of(file)), file
 
 
-@pytest.mark.parametrize("package", ["penstock_llamacpp", "penstock_pocket"])
+@pytest.mark.parametrize("package", ["penstock_llamacpp", "penstock_pocket", "penstock_sources"])
 def test_distributions_know_core_and_not_each_other(package):
     others = set(PACKAGES) - {package, "penstock"}
     for file in files_of(package):

@@ -53,6 +53,11 @@ from penstock.testing import LAWS, EchoEngine, EchoOptions, Subject, hosted
 def on_progress(progress: LoadProgress) -> None:
     assert_type(progress.phase, str)
     assert_type(progress.fraction, float)
+    assert_type(progress.bytes, int | None)
+    assert_type(progress.total, int | None)
+    assert_type(progress.rate, float | None)
+    assert_type(progress.file, str | None)
+    assert_type(progress.sha256, str | None)
 
 
 async def load_and_complete() -> None:
@@ -66,6 +71,8 @@ async def load_and_complete() -> None:
         on_progress=on_progress,
         registry=Registry.installed(),
     )
+    async for progress in loading.progress():
+        assert_type(progress, LoadProgress)
     async with loading as model:
         assert_type(model, Model)
         assert_type(model.info, ModelInfo)
