@@ -29,6 +29,8 @@ class Hub:
     lengths   whether bodies are announced with their length
     ranges    whether a part may be asked for
     redirect  where plain files are said to be instead
+    store     where the files of repositories are said to be instead: its URL
+    keys      the Authorization of each request
     asked     what was asked for: method, path, and where the range begins, or None
     """
 
@@ -44,6 +46,8 @@ class Hub:
         self.lengths = True
         self.ranges = True
         self.redirect: str | None = None
+        self.store: str | None = None
+        self.keys: list[str | None] = []
         self.asked: list[tuple[str, str, int | None]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -92,6 +96,7 @@ class _Answering(BaseHTTPRequestHandler):
     def answer(self) -> None:
         hub, path = self.served, unquote(urlsplit(self.path).path)
         hub.asked.append((self.command, path, self.begin()))
+        hub.keys.append(self.headers.get("Authorization"))
         if hub.status is not None:
             self.refuse(hub.status, "")
         elif path in hub.plain:
@@ -117,6 +122,15 @@ class _Answering(BaseHTTPRequestHandler):
             return
         if name not in self.served.repos[repo]:
             self.refuse(404, "EntryNotFound", {"X-Repo-Commit": COMMIT})
+        elif self.served.store is not None:
+            body = self.served.repos[repo][name]
+            linked = {
+                "Location": f"{self.served.store}/files/{name}",
+                "X-Linked-Etag": f'"{hashlib.sha256(body).hexdigest()}"',
+                "X-Linked-Size": str(len(body)),
+                "X-Repo-Commit": COMMIT,
+            }
+            self.reply(302, linked)
         else:
             self.file(self.served.repos[repo][name])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.hub import COMMIT, TOKEN
+from tests.sources.hub import COMMIT, TOKEN, Hub
 
 NAME = "hf:some/pocket-GGUF"
 
@@ -81,6 +81,30 @@ def test_a_connection_that_always_breaks_is_an_error_that_keeps_what_came(hub, c
     assert done.returncode == 4
     assert "was cut off" in done.stderr
     assert "it goes on from there" in done.stderr
+
+
+def test_a_file_in_a_store_elsewhere_is_fetched_there_without_the_token(hub, caller, body):
+    caller.env["HF_TOKEN"] = TOKEN
+    with Hub() as store:
+        store.plain["/files/pocket-Q4_K_M.gguf"] = body
+        store.cuts = 1
+        hub.store = store.url.replace("127.0.0.1", "localhost")
+        assert caller.pulled(NAME).read_bytes() == body
+        assert store.bodies()[0] is None
+        assert store.bodies()[1] > 0
+        assert set(store.keys) == {None}
+    assert set(hub.keys) == {f"Bearer {TOKEN}"}
+
+
+def test_an_interrupt_while_a_model_is_loaded_ends_the_program_and_keeps_what_came(hub, caller):
+    hub.pace = 0.1
+    child = caller.start("complete", "Once", "-m", NAME)
+    wait_until(lambda: sum(part.stat().st_size for part in caller.parts()) > 300_000)
+    child.send_signal(signal.SIGINT)
+    out, errors = child.communicate(timeout=5)
+    assert (child.returncode, out) == (130, ""), errors
+    assert "Traceback" not in errors
+    assert caller.parts()
 
 
 def test_offline_the_cache_alone_is_used(hub, caller):

@@ -59,6 +59,12 @@ def test_a_wrong_hash_for_what_is_here_is_an_error_too(caller, url):
     assert f"`penstock rm {url}` makes way" in done.stderr
 
 
+def test_a_file_whose_record_was_lost_is_looked_at_again(caller, body, url):
+    path = caller.pulled(url)
+    (path.parent / "record.json").unlink()
+    assert caller.pulled(f"{url}#sha256={hashlib.sha256(body).hexdigest()}") == path
+
+
 def test_what_is_no_hash_is_refused(caller, url):
     done = caller.run("pull", f"{url}#md5=abc")
     assert done.returncode == 4

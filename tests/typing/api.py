@@ -33,14 +33,17 @@ from penstock import (
     ModelInfo,
     ModelSpec,
     Prefill,
+    PresetDeclaration,
     Progress,
     ProgressSink,
     Registry,
     Request,
     Sampling,
     Segment,
+    SourceContext,
     SourceDeclaration,
     Stage,
+    StoredModel,
     Token,
     Usage,
     hookimpl,
@@ -275,7 +278,29 @@ def penstock_backends() -> Iterable[BackendDeclaration]:
 
 @hookimpl
 def penstock_sources() -> Iterable[SourceDeclaration]:
-    yield SourceDeclaration(scheme="box", resolve="my_plugin:resolve", default=True)
+    yield SourceDeclaration(
+        scheme="box",
+        resolve="my_plugin:resolve",
+        stored="my_plugin:stored",
+        remove="my_plugin:remove",
+        default=True,
+    )
+
+
+@hookimpl
+def penstock_presets() -> Iterable[PresetDeclaration]:
+    yield PresetDeclaration(name="tale-1b", target="box:tale", summary="1 GB, MIT")
+
+
+def resolve(rest: str, context: SourceContext) -> Path:
+    context.progress(LoadProgress("downloading", 0.5, bytes=1, total=2, rate=1.0, file=rest))
+    context.assert_wanted()
+    assert_type(context.cancel, CancelFlag)
+    return Path(rest)
+
+
+def stored(wanted: str) -> Iterable[StoredModel]:
+    yield StoredModel(source=f"box:{wanted}", path=Path("x"), size=1, files=(Path("x"),))
 
 
 # tests of a plugin

@@ -32,9 +32,10 @@ def pull(
     target = registry.parse(name)
     display = ProgressDisplay(sys.stderr, quiet=quiet)
     hashes = _Hashes()
+    forward = Forward(display.show, hashes.see)
     try:
-        context = SourceContext(progress=Forward(display.show, hashes.see))
-        path = registry.resolve(target, context)
+        forward(LoadProgress("resolving", 0.0))
+        path = registry.resolve(target, SourceContext(progress=forward))
     finally:
         display.clear()
     if path is None:

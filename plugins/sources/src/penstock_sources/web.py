@@ -69,6 +69,8 @@ def _resolve(download: Download, context: SourceContext) -> Path:
     with exclusive(download.lock, context):
         if not download.path.exists():
             _fetch(download, context)
+        elif download.sha256 is not None and "sha256" not in download.record:
+            download.note(sha256=verify(download.path, _verifying(download.path, context)))
         download.assert_hash()
     return download.path
 
@@ -87,14 +89,18 @@ def _fetch(download: Download, context: SourceContext) -> None:
     hooks = {"request": [_refuse_plain]}
     with httpx2.Client(follow_redirects=True, event_hooks=hooks) as client:
         fetch(client, remote, download.part, Meter(context, "downloading", None), context)
-    meter = Meter(context, "verifying", download.part.stat().st_size)
-    meter.file = download.path.name
-    seen = verify(download.part, meter, download.sha256)
+    seen = verify(download.part, _verifying(download.part, context), download.sha256)
     if download.sha256 is None:
         _log.info("%s has the SHA-256 %s", download.url, seen)
     with storing(download.folder):
         download.note(sha256=seen)
         download.part.replace(download.path)
+
+
+def _verifying(path: Path, context: SourceContext) -> Meter:
+    meter = Meter(context, "verifying", path.stat().st_size)
+    meter.file = path.name.removesuffix(".part")
+    return meter
 
 
 def _check(answer: Response) -> None:
