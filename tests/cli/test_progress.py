@@ -6,7 +6,8 @@ import io
 
 import pytest
 from penstock import LoadProgress
-from penstock.cli.progress import ProgressDisplay, human
+from penstock.cli.progress import ProgressDisplay
+from penstock.sizes import human
 
 
 class Terminal(io.StringIO):

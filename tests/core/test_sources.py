@@ -21,9 +21,9 @@ from penstock import (
     StoredModel,
     hookimpl,
 )
-from penstock.errors import LoadError, ModelNotFound, UsageError
+from penstock.errors import LoadError, ModelNotFound, UnknownSource, UsageError
 from penstock.plugins import discover
-from penstock.sources import Forward
+from penstock.progress import Forward
 from penstock.testing import EchoEngine
 
 
@@ -172,27 +172,29 @@ def test_a_source_says_what_it_has_and_removes_it(shelf):
         stored=lambda wanted: [model] if wanted in ("", "x") else [],
         remove=lambda gone: gone.path.unlink(),
     )
-    assert registry.stored("shelf") == registry.stored("shelf", "x") == [model]
-    assert registry.stored("shelf", "y") == []
-    registry.remove("shelf", model)
+    shelved = registry.source("shelf")
+    assert shelved.stored() == shelved.stored("x") == [model]
+    assert shelved.stored("y") == []
+    shelved.remove(model)
     assert not shelf.file.exists()
 
 
 def test_a_source_that_keeps_nothing_has_nothing_and_removes_nothing(shelf):
-    registry = shelf(lambda rest: shelf.file)
-    assert registry.stored("shelf") == []
+    shelved = shelf(lambda rest: shelf.file).source("shelf")
+    assert shelved.stored() == []
     with pytest.raises(
         UsageError, match="'shelf' does not remove what it finds, such as 'shelf:x'"
     ):
-        registry.remove("shelf", StoredModel(source="shelf:x", path=shelf.file, size=7))
+        shelved.remove(StoredModel(source="shelf:x", path=shelf.file, size=7))
 
 
 def test_a_source_that_fails_to_list_is_a_load_error(shelf):
     def broken(wanted):
+        yield from ()
         raise OSError("no right to look")
 
     with pytest.raises(LoadError, match="source 'shelf' failed.*no right to look"):
-        shelf(lambda rest: shelf.file, stored=broken).stored("shelf")
+        shelf(lambda rest: shelf.file, stored=broken).source("shelf").stored()
 
 
 # presets
@@ -230,7 +232,13 @@ def test_presets_that_cannot_be_read_break_their_plugin_when_they_are_asked_for(
     assert (registry.records[0].state, "no table" in registry.records[0].reason) == ("broken", True)
 
 
+def test_an_unknown_source_is_answered_with_the_nearest(shelf):
+    with pytest.raises(UnknownSource, match="Did you mean 'shelf'"):
+        shelf(lambda rest: shelf.file).source("shlf")
+
+
 def test_the_first_bytes_of_a_file_without_an_ending_tell_its_format(shelf, tmp_path):
-    file = tmp_path / "sha256-123"
-    file.write_bytes(b"GGUF and more")
-    assert shelf(lambda rest: shelf.file).backend_for(file) == "reading"
+    for name in ("sha256-123", "model-v1.5"):
+        file = tmp_path / name
+        file.write_bytes(b"GGUF and more")
+        assert shelf(lambda rest: shelf.file).backend_for(file) == "reading"

@@ -7,7 +7,8 @@ import penstock
 import pytest
 from penstock import LoadProgress
 from penstock.errors import DeadlineExceeded
-from penstock.sources import PHASES, SourceContext
+from penstock.progress import PHASES
+from penstock.sources import SourceContext
 from penstock_sources.downloads import Download
 from penstock_sources.meter import Meter
 

@@ -15,9 +15,10 @@ import anyio
 from penstock.backend import AnyEngine, LoadProgress, ModelSpec, OptionValue
 from penstock.errors import BackendBug, DeadlineExceeded, LoadError, PenstockError, UsageError
 from penstock.model import Model
+from penstock.progress import Forward
 from penstock.registry import Registry
 from penstock.request import Deadlines, Policy, Sampling
-from penstock.sources import Forward, SourceContext
+from penstock.sources import SourceContext
 from penstock.streams.pumps import pump_for
 from penstock.watching import BesideLoad, Watch
 

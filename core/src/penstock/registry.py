@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import inspect
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pluggy
 
 from penstock.backend import Backend
 from penstock.errors import (
-    LoadError,
     ModelNotFound,
     PenstockError,
     PluginError,
@@ -24,8 +21,9 @@ from penstock.errors import (
     UsageError,
 )
 from penstock.hookspecs import BackendDeclaration, PresetDeclaration, SourceDeclaration
+from penstock.importing import imported
 from penstock.plugins import PluginRecord, discover
-from penstock.sources import SourceContext, StoredModel
+from penstock.sources import Source, SourceContext
 
 __all__ = ["Registry", "Target"]
 
@@ -124,7 +122,7 @@ class Registry:
         declared = self.backends.get(name)
         if declared is None:
             raise self._unknown(name)
-        factory = _imported(declared.factory, f"backend {name!r}")
+        factory = imported(declared.factory, f"backend {name!r}")
         try:
             made = factory()
         except Exception as error:
@@ -133,10 +131,17 @@ class Registry:
             raise PluginError(f"backend {name!r}: {declared.factory!r} is no penstock.Backend")
         return made
 
+    def source(self, scheme: str) -> Source:
+        """Return the source of that scheme. Raises `UnknownSource`, with the nearest."""
+        declared = self.sources.get(scheme)
+        if declared is None:
+            raise self._unknown(scheme)
+        return Source(declared)
+
     def backend_for(self, path: Path) -> str:
         """Return the name of the backend that loads files like `path`. May block.
 
-        The ending of the name tells the format; without one, the first bytes of the file do.
+        The ending of the name tells the format, or else the first bytes of the file do.
         """
         able = self.backends_for(path)
         if not able:
@@ -150,7 +155,9 @@ class Registry:
 
     def backends_for(self, path: Path) -> list[str]:
         """Return the names of all backends that load files like `path`, the first choice first."""
-        form = path.suffix.lstrip(".").lower() or _magic(path)
+        return self._readers(path.suffix.lstrip(".").lower()) or self._readers(_magic(path))
+
+    def _readers(self, form: str) -> list[str]:
         able = [b for b in self.backends.values() if form in b.formats]
         able.sort(key=lambda b: (b.priority, b.name), reverse=True)
         return [b.name for b in able]
@@ -162,49 +169,11 @@ class Registry:
         Raises `ModelNotFound`, or another `LoadError` where a source fails.
         """
         if target.scheme is not None:
-            return self._resolved(target.scheme, target.rest, context or SourceContext())
+            return self.source(target.scheme).resolve(target.rest, context or SourceContext())
         path = _existing(target.rest) if target.rest else None
         if path is None and target.backend is None:
             raise ModelNotFound(f"there is no file {target.rest!r}", hint=self._preset_like(target))
         return path
-
-    def stored(self, scheme: str, wanted: str = "") -> list[StoredModel]:
-        """Return what a source has on this machine: what `wanted` names, or everything. May block.
-
-        Raises `LoadError` where the source fails.
-        """
-        function = self.sources[scheme].stored
-        if not function:
-            return []
-        return list(self._called(scheme, function, wanted))
-
-    def remove(self, scheme: str, model: StoredModel) -> None:
-        """Delete a model that `stored` told of. May block.
-
-        Raises `UsageError` if it is not the source's own, `LoadError` where the source fails.
-        """
-        function = self.sources[scheme].remove
-        if not function:
-            raise UsageError(
-                f"source {scheme!r} does not remove what it finds, such as {model.source!r}",
-                hint="Remove it with the program that put it there",
-            )
-        self._called(scheme, function, model)
-
-    def _resolved(self, scheme: str, rest: str, context: SourceContext) -> Path:
-        function = self.sources[scheme].resolve
-        return Path(self._called(scheme, function, rest, context=context))
-
-    def _called(self, scheme: str, where: str, said: object, **more: SourceContext) -> Any:
-        function = _imported(where, f"source {scheme!r}")
-        if "context" not in inspect.signature(function).parameters:
-            more = {}
-        try:
-            return function(said, **more)
-        except PenstockError:
-            raise
-        except Exception as error:
-            raise LoadError(f"source {scheme!r} failed at {said!r}: {error!r}") from error
 
     def _preset_like(self, target: Target) -> str:
         near = difflib.get_close_matches(target.rest, self.presets, n=3)
@@ -268,16 +237,6 @@ def _new_name(declaration: object, kind: type, key: str, taken: Iterable[str]) -
     if name in taken:
         raise PluginError(f"{name!r} is offered by another plugin already")
     return name
-
-
-def _imported(where: str, what: str) -> Callable[..., Any]:
-    try:
-        thing: object = pkgutil.resolve_name(where)
-    except Exception as error:
-        raise PluginError(f"{what} cannot be imported from {where!r}: {error!r}") from error
-    if not callable(thing):
-        raise PluginError(f"{what}: {where!r} is not callable")
-    return thing
 
 
 def _existing(text: str) -> Path | None:

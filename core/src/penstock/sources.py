@@ -1,19 +1,21 @@
-"""What a source gets and gives: where to report progress, when to stop, and what is stored."""
+"""Sources: what one is asked for, what it gets to work with, and what it tells."""
 
 from __future__ import annotations
 
-import threading
+import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from penstock.backend import CancelFlag, LoadProgress, ProgressSink
-from penstock.errors import LoadError
+from penstock.errors import LoadError, PenstockError, UsageError
+from penstock.hookspecs import SourceDeclaration
+from penstock.importing import imported
 
-__all__ = ["PHASES", "Forward", "SourceContext", "StoredModel"]
+__all__ = ["Source", "SourceContext", "StoredModel"]
 
-PHASES = ("resolving", "downloading", "verifying", "loading", "warming", "ready")
-"""The phases of loading, in their order. A backend may have others of its own between them."""
+R = TypeVar("R")
 
 
 def _nobody(progress: LoadProgress, /) -> None:
@@ -54,50 +56,52 @@ class StoredModel:
     files: tuple[Path, ...] = ()
 
 
-class Forward:
-    """Passes progress on to those who listen, so that it never goes back. Safe from any thread.
+class Source:
+    """A source that a plugin declared; its functions are imported on first use, and may block.
 
-    What belongs to an earlier phase is dropped; within a phase, the share and the bytes never fall.
+    Of all that goes wrong in them comes `LoadError` or one of its kinds, or `PluginError` where one
+    cannot be imported.
     """
 
-    def __init__(self, *sinks: Callable[[LoadProgress], object]) -> None:
-        self._sinks = list(sinks)
-        self._lock = threading.RLock()
-        self._last: LoadProgress | None = None
+    def __init__(self, declared: SourceDeclaration) -> None:
+        self._declared = declared
+        self._what = f"source {declared.scheme!r}"
 
-    def listen(self, sink: Callable[[LoadProgress], object]) -> None:
-        """Tell `sink` too, from now on."""
-        self._sinks.append(sink)
+    def resolve(self, rest: str, context: SourceContext) -> Path:
+        """Return the local path of what stands behind the scheme."""
+        resolve = imported(self._declared.resolve, self._what)
+        if _takes_context(resolve):
+            return self._told(rest, lambda: Path(resolve(rest, context=context)))
+        return self._told(rest, lambda: Path(resolve(rest)))
 
-    def ignore(self, sink: Callable[[LoadProgress], object]) -> None:
-        """Tell `sink` no more."""
-        self._sinks.remove(sink)
+    def stored(self, wanted: str = "") -> list[StoredModel]:
+        """Return what is on this machine: what `wanted` names, or everything."""
+        if not self._declared.stored:
+            return []
+        stored = imported(self._declared.stored, self._what)
+        return self._told(wanted, lambda: list(stored(wanted)))
 
-    def restart(self) -> None:
-        """Begin again: another attempt is made."""
-        with self._lock:
-            self._last = None
+    def remove(self, model: StoredModel) -> None:
+        """Delete a model that `stored` told of. Raises `UsageError` if it is not the source's."""
+        if not self._declared.remove:
+            raise UsageError(
+                f"{self._what} does not remove what it finds, such as {model.source!r}",
+                hint="Remove it with the program that put it there",
+            )
+        remove = imported(self._declared.remove, self._what)
+        self._told(model.source, lambda: remove(model))
 
-    def __call__(self, progress: LoadProgress, /) -> None:
-        with self._lock:
-            last = self._last
-            if last is not None and _rank(progress, last) < _rank(last, last):
-                return
-            if last is not None and last.phase == progress.phase:
-                progress = _no_less(progress, last)
-            self._last = progress
-            for sink in self._sinks:
-                sink(progress)
-
-
-def _rank(progress: LoadProgress, last: LoadProgress) -> int:
-    """Return the place of a phase; one that is not ours stands where loading stands now."""
-    for phase in (progress.phase, last.phase):
-        if phase in PHASES:
-            return PHASES.index(phase)
-    return 0
+    def _told(self, subject: str, call: Callable[[], R]) -> R:
+        try:
+            return call()
+        except PenstockError:
+            raise
+        except Exception as error:
+            raise LoadError(f"{self._what} failed at {subject!r}: {error!r}") from error
 
 
-def _no_less(progress: LoadProgress, last: LoadProgress) -> LoadProgress:
-    least = None if progress.bytes is None else max(progress.bytes, last.bytes or 0)
-    return replace(progress, fraction=max(progress.fraction, last.fraction), bytes=least)
+def _takes_context(function: Callable[..., Any]) -> bool:
+    try:
+        return "context" in inspect.signature(function).parameters
+    except ValueError:  # of C, and without a description
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -132,4 +133,4 @@ def _spawned(run: Callable[[], Coroutine[Any, Any, None]]) -> object:
         return loop.create_task(run())
     from trio.lowlevel import spawn_system_task  # there, since its loop runs
 
-    return spawn_system_task(run)
+    return spawn_system_task(run, context=copy_context())

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from penstock.cli.metadata import Weights, weights_of
-from penstock.cli.progress import human
 from penstock.cli.status import OK, report
 from penstock.cli.tables import show_table
 from penstock.errors import PenstockError
 from penstock.registry import Registry
+from penstock.sizes import human
 from penstock.sources import StoredModel
 
 __all__ = ["models"]
@@ -51,7 +51,7 @@ def _here(registry: Registry) -> Iterator[dict[str, Any]]:
     """Describe what each source has; one that fails is told, and hides no other."""
     for scheme in sorted(registry.sources):
         try:
-            found = registry.stored(scheme)
+            found = registry.source(scheme).stored()
         except PenstockError as error:
             report(error)
             continue

@@ -7,8 +7,9 @@ import threading
 from typing import TextIO
 
 from penstock.backend import LoadProgress
+from penstock.sizes import human
 
-__all__ = ["ProgressDisplay", "human"]
+__all__ = ["ProgressDisplay"]
 
 CLEAR = "\r\x1b[K"
 WIDTH = 24
@@ -53,15 +54,6 @@ class ProgressDisplay:
         if not self._quiet:
             self._stream.write(text)
             self._stream.flush()
-
-
-def human(size: float) -> str:
-    """Return a number of bytes for people: `1.2 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
 
 
 def _fitting(progress: LoadProgress) -> str:

@@ -12,8 +12,9 @@ from penstock.cli import options
 from penstock.cli.progress import ProgressDisplay
 from penstock.cli.status import OK
 from penstock.errors import UsageError
+from penstock.progress import Forward
 from penstock.registry import Registry
-from penstock.sources import Forward, SourceContext
+from penstock.sources import SourceContext
 
 __all__ = ["pull"]
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.progress import human
 from penstock.cli.status import INTERRUPTED, OK
 from penstock.errors import ModelNotFound, UsageError
 from penstock.registry import Registry
+from penstock.sizes import human
 from penstock.sources import StoredModel
 
 __all__ = ["rm"]
@@ -28,14 +28,15 @@ def rm(
     target = registry.parse(name)
     if target.scheme is None:
         raise UsageError(f"{name!r} is no model of a source", hint="Delete a file with `rm` itself")
-    found = registry.stored(target.scheme, target.rest)
+    source = registry.source(target.scheme)
+    found = source.stored(target.rest)
     if not found:
         raise ModelNotFound(f"{name!r} is not here", hint="`penstock models` lists what is")
     if not (yes or _agreed(found)):
         sys.stderr.write("Nothing was deleted.\n")
         return INTERRUPTED
     for model in found:
-        registry.remove(target.scheme, model)
+        source.remove(model)
         sys.stdout.write(f"deleted {model.source} ({human(model.size)})\n")
     return OK
 

@@ -9,19 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.errors import LoadError
+from penstock.sizes import human
 
-__all__ = ["enough_room", "human", "retryable", "storing"]
+__all__ = ["enough_room", "retryable", "storing"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def human(size: float) -> str:
-    """Return a number of bytes for people: `1.2 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
 
 
 def retryable(message: str, hint: str, after: float | None = None) -> LoadError:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.errors import LoadError
+from penstock.sizes import human
 from penstock.sources import SourceContext
 
-from penstock_sources.faults import enough_room, human, retryable, storing
+from penstock_sources.faults import enough_room, retryable, storing
 from penstock_sources.meter import Meter
 
 if TYPE_CHECKING:
