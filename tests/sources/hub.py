@@ -27,6 +27,7 @@ class Hub:
     pace      seconds between two chunks of a body
     wrong     bodies are not what their tags say
     lengths   whether bodies are announced with their length
+    tags      whether files have a tag
     ranges    whether a part may be asked for
     redirect  where plain files are said to be instead
     store     where the files of repositories are said to be instead: its URL
@@ -45,6 +46,7 @@ class Hub:
         self.wrong = False
         self.lengths = True
         self.ranges = True
+        self.tags = True
         self.redirect: str | None = None
         self.store: str | None = None
         self.keys: list[str | None] = []
@@ -154,6 +156,8 @@ class _Answering(BaseHTTPRequestHandler):
         if self.served.wrong:
             body = bytes(len(body))
         headers = {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        if not self.served.tags:
+            del headers["ETag"]
         begin = self.begin() if self.served.ranges else None
         if begin is None or self.headers.get("If-Range", f'"{tag}"') != f'"{tag}"':
             self.reply(200, headers, body)

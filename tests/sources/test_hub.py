@@ -216,6 +216,15 @@ def test_a_full_disk_is_told_so_and_what_came_is_kept(hub, caller, body, small_d
     assert "Traceback" not in done.stderr
 
 
+def test_a_preset_is_pulled_and_removed_by_its_name(hub, caller, body):
+    hub.repos["Qwen/Qwen3-0.6B-GGUF"] = {"Qwen3-0.6B-Q8_0.gguf": body}
+    path = caller.pulled("qwen3-0.6b")
+    assert path.name == "Qwen3-0.6B-Q8_0.gguf"
+    done = caller.run("rm", "qwen3-0.6b", say="y\n")
+    assert done.stdout == "deleted hf:Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf (3.5 MB)\n"
+    assert not path.exists()
+
+
 def test_two_processes_at_once_download_it_once(hub, caller, body):
     hub.pace = 0.01
     children = [caller.start("pull", NAME) for _ in range(2)]

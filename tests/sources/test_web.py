@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from penstock.errors import LoadError
 from penstock.sources import SourceContext
 from penstock_sources import web
 from penstock_sources.downloads import Download
+from penstock_sources.fetching import verify
+from penstock_sources.meter import Meter
 
 from tests.sources.test_hub import wait_until
 
@@ -95,6 +98,29 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(hub, caller
     assert caller.pulled(url).read_bytes() == body[::-1]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_without_a_tag_only_a_known_hash_allows_to_go_on(hub, caller, body, url, known):
+    name = f"{url}#sha256={hashlib.sha256(body).hexdigest()}" if known else url
+    hub.pace, hub.tags = 0.1, False
+    child = caller.start("pull", name)
+    wait_until(caller.parts)
+    child.kill()
+    child.communicate()
+    hub.pace = 0
+    assert caller.pulled(name).read_bytes() == body
+    assert (hub.bodies()[-1] is not None) == known
+
+
+def test_a_file_that_changes_at_a_cut_is_fetched_from_its_beginning(hub, caller, body, url):
+    hub.cuts, hub.pace = 1, 0.05
+    child = caller.start("pull", url)
+    wait_until(caller.parts)
+    hub.plain["/files/pocket.gguf"] = body[::-1]
+    out, errors = child.communicate(timeout=30)
+    assert child.returncode == 0, errors
+    assert Path(out.strip()).read_bytes() == body[::-1]
+
+
 def test_a_server_that_sends_all_when_asked_for_the_rest_is_believed(hub, caller, body, url):
     hub.cuts, hub.ranges = 1, False
     assert caller.pulled(url).read_bytes() == body
@@ -155,6 +181,16 @@ def test_a_failure_that_passes_may_be_retried(hub, url, tmp_path, monkeypatch):
     with pytest.raises(LoadError) as caught:
         web.resolve_http(url.removeprefix("http:"), SourceContext())
     assert caught.value.retryable
+
+
+def test_stopped_while_it_is_verified_a_file_is_kept(tmp_path):
+    part = tmp_path / "x.part"
+    part.write_bytes(b"all of it")
+    context = SourceContext()
+    context.cancel.set()
+    with pytest.raises(LoadError, match="loading was cancelled"):
+        verify(part, Meter(context, "verifying", 9), ZEROS)
+    assert part.exists()
 
 
 def test_removed_it_is_gone_and_comes_again(hub, caller, url):

@@ -67,12 +67,17 @@ class Download:
 
     @property
     def record(self) -> dict[str, str]:
-        """What is known of it: `url`, `etag` of what is half there, `sha256` that was seen."""
+        """What is known of it: `url`, `validator` of what is half there, `sha256` that was seen."""
         try:
             found = json.loads((self.folder / _RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return {key: str(value) for key, value in found.items()}
+
+    @property
+    def validator(self) -> str:
+        """What the server called this version of the file by, or nothing."""
+        return self.record.get("validator", "")
 
     def note(self, **facts: str) -> None:
         """Write facts into the record."""

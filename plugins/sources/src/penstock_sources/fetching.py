@@ -33,8 +33,8 @@ _CHUNK = 1 << 20
 class Remote:
     """A file on a server: where it is, what it is called, and how many bytes it has, if known.
 
-    `check` raises what an answer deserves that is not the file. `began` is told of the answer to
-    the first request for the file, or for its rest.
+    `check` raises what an answer deserves that is not the file. `began` is told of each answer that
+    is the file, or its rest. `headers` are looked at for each request.
     """
 
     url: str

@@ -78,13 +78,16 @@ def _resolve(download: Download, context: SourceContext) -> Path:
 def _fetch(download: Download, context: SourceContext) -> None:
     import httpx2
 
-    validator = download.record.get("etag")
+    if not (download.validator or download.sha256):
+        download.part.unlink(missing_ok=True)  # of which file it is a part, nobody could tell
+    headers = _conditions(download)
+
+    def began(answer: Response) -> None:
+        download.note(validator=_validator(answer))
+        headers.update(_conditions(download))
+
     remote = Remote(
-        url=download.url,
-        name=download.path.name,
-        check=_check,
-        headers={"If-Range": validator} if validator else {},
-        began=lambda answer: download.note(etag=_strong(answer)),
+        url=download.url, name=download.path.name, check=_check, headers=headers, began=began
     )
     hooks = {"request": [_refuse_plain]}
     with httpx2.Client(follow_redirects=True, event_hooks=hooks) as client:
@@ -139,7 +142,11 @@ def _here(host: str) -> bool:
         return False
 
 
-def _strong(answer: Response) -> str:
-    """Return the tag by which the rest of a file can be asked for; a weak one is none."""
+def _conditions(download: Download) -> dict[str, str]:
+    return {"If-Range": download.validator} if download.validator else {}
+
+
+def _validator(answer: Response) -> str:
+    """Return that by which the rest of the same file can be asked for; a weak tag is none."""
     etag = str(answer.headers.get("ETag", ""))
-    return "" if etag.startswith("W/") else etag
+    return etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
