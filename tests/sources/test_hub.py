@@ -22,6 +22,12 @@ def test_a_model_is_downloaded_once_and_found_again(hub, caller, body):
     assert hub.bodies() == [None]
 
 
+def test_a_hash_that_the_hub_knows_is_not_told(caller):
+    done = caller.run("pull", NAME)
+    assert "verifying 100%" in done.stderr
+    assert "sha256" not in done.stderr
+
+
 def test_it_lies_where_all_clients_of_the_hub_look_for_it(caller):
     path = caller.pulled(NAME)
     snapshot = f"hf/hub/models--some--pocket-GGUF/snapshots/{COMMIT}/pocket-Q4_K_M.gguf"

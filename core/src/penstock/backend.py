@@ -67,7 +67,7 @@ class LoadProgress:
     total   how many there will be; None where nobody knows
     rate    bytes per second, over the last seconds
     file    the name of the file at hand
-    sha256  of `file`, in hexadecimal digits, once it is known
+    sha256  of `file`, in hexadecimal digits, where none was known that it could be compared with
     """
 
     phase: str

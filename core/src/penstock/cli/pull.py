@@ -45,7 +45,7 @@ def pull(
             hint="Name a preset, as `penstock models --presets` lists them, or a source",
         )
     if not quiet:
-        hashes.show_for(target.source)
+        hashes.show()
     sys.stdout.write(f"{path}\n")
     return OK
 
@@ -60,8 +60,7 @@ class _Hashes:
         if progress.sha256 is not None:
             self._seen[progress.file or ""] = progress.sha256
 
-    def show_for(self, source: str) -> None:
-        """Say what was seen, except where it was asked for."""
+    def show(self) -> None:
+        """Say what was seen."""
         for file, sha256 in self._seen.items():
-            if sha256 not in source:
-                sys.stderr.write(f"sha256 {sha256} {file}\n")
+            sys.stderr.write(f"sha256 {sha256} {file}\n")

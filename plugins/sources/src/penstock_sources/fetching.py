@@ -72,7 +72,7 @@ def fetch(client: Client, remote: Remote, part: Path, meter: Meter, context: Sou
 
 
 def verify(part: Path, meter: Meter, wanted: str | None = None) -> str:
-    """Return the SHA-256 of a file, which is told as progress; all is read for it.
+    """Return the SHA-256 of a file; all is read for it. If none is `wanted`, progress tells it.
 
     Raises `LoadError` if it is not `wanted`: the file is deleted then.
     """
@@ -88,7 +88,7 @@ def verify(part: Path, meter: Meter, wanted: str | None = None) -> str:
             f"{meter.file!r} has the SHA-256 {found}, and {wanted} was expected",
             hint="It was deleted. Download it again, and if that ends the same, do not trust it",
         )
-    meter.report(sha256=found)
+    meter.report(sha256=found if wanted is None else None)
     return found
 
 
