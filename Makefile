@@ -77,10 +77,10 @@ $(ENGINE): backends/llamacpp/build_engine.py constraints.txt $(DONE)/pip
 	@$(BIN)/python backends/llamacpp/build_engine.py --into .build/wheels --constraint constraints.txt
 	@touch $@
 
-$(DONE)/packages: pyproject.toml backends/ctransformers/pyproject.toml backends/llamacpp/pyproject.toml backends/openai/pyproject.toml plugins/pocket/pyproject.toml $(ENGINE)
+$(DONE)/packages: pyproject.toml backends/ctransformers/pyproject.toml backends/llamacpp/pyproject.toml backends/openai/pyproject.toml plugins/pocket/pyproject.toml plugins/sources/pyproject.toml $(ENGINE)
 	@echo "== penstock"
 	@$(PIP) --editable . --editable backends/ctransformers --editable backends/llamacpp \
-		--editable backends/openai --editable plugins/pocket
+		--editable backends/openai --editable plugins/pocket --editable plugins/sources
 	@touch $@
 
 $(DONE)/tools: $(DONE)/packages

@@ -19,21 +19,27 @@ from penstock.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "core" / "src" / "penstock"
-DISTRIBUTIONS = ["penstock", "penstock-ctransformers", "penstock-llamacpp", "penstock-pocket"]
+DISTRIBUTIONS = [
+    "penstock",
+    "penstock-ctransformers",
+    "penstock-llamacpp",
+    "penstock-openai",
+    "penstock-pocket",
+    "penstock-sources",
+]
 BACKENDS = ROOT / "backends"
 PACKAGES = {
     "penstock": CORE,
-    "penstock_ctransformers": ROOT
-    / "backends"
-    / "ctransformers"
-    / "src"
-    / "penstock_ctransformers",
+    "penstock_ctransformers": BACKENDS / "ctransformers" / "src" / "penstock_ctransformers",
     "penstock_llamacpp": BACKENDS / "llamacpp" / "src" / "penstock_llamacpp",
+    "penstock_openai": BACKENDS / "openai" / "src" / "penstock_openai",
     "penstock_pocket": ROOT / "plugins" / "pocket" / "src" / "penstock_pocket",
+    "penstock_sources": ROOT / "plugins" / "sources" / "src" / "penstock_sources",
 }
 HEAVY = {
-    "ctransformers", "httpx", "jinja2", "llama_cpp", "llguidance", "numpy", "openai", "pydantic",
-    "pytest", "rich", "trio", "typer",
+    "aiohttp", "ctransformers", "filelock", "httpx", "httpx2", "huggingface_hub", "jinja2",
+    "llama_cpp", "llguidance", "numpy", "openai", "platformdirs", "pydantic", "pytest", "rich",
+    "trio", "typer",
 }  # fmt: skip
 NAMES_OF_OTHERS = re.compile(
     r"llama|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers", re.IGNORECASE
@@ -120,7 +126,9 @@ def test_a_module_says_what_is_public_and_has_it(name):
         "penstock.testing",
         "penstock_ctransformers.plugin",
         "penstock_llamacpp.plugin",
+        "penstock_openai.plugin",
         "penstock_pocket",
+        "penstock_sources.plugin",
     ],
 )
 def test_importing_is_cheap(module):
@@ -157,9 +165,7 @@ def test_the_command_line_is_imported_by_nobody():
                 assert not any(name.startswith("penstock.cli") for name in imports_of(file)), file
 
 
-@pytest.mark.parametrize(
-    "package", ["penstock_ctransformers", "penstock_llamacpp", "penstock_pocket"]
-)
+@pytest.mark.parametrize("package", sorted(set(PACKAGES) - {"penstock"}))
 def test_distributions_know_core_and_not_each_other(package):
     others = set(PACKAGES) - {package, "penstock"}
     for file in files_of(package):

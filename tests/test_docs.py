@@ -173,9 +173,10 @@ def test_the_laws_are_listed_with_their_numbers_and_titles():
 
 def test_every_command_and_option_of_the_cli_is_on_its_page(monkeypatch):
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    for name in ("complete", "chat"):
+    for name in ("complete", "chat", "pull", "models", "rm"):
         command = importlib.import_module(f"penstock.cli.{name}")
         for parameter in inspect.signature(getattr(command, name)).parameters:
-            option = {"as_json": "json", "prompt": "PROMPT", "message": "MESSAGE"}.get(parameter)
+            named = {"as_json": "json", "message": "MESSAGE", "name": "NAME", "prompt": "PROMPT"}
+            option = named.get(parameter)
             wanted = option if option and option.isupper() else f"--{option or parameter}"
             assert wanted.replace("_", "-") in text, wanted

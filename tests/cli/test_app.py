@@ -17,7 +17,7 @@ def test_version_names_the_version(penstock):
 def test_without_a_command_the_help_is_shown(penstock):
     done = penstock()
     assert done.returncode == 0
-    for command in ("complete", "chat", "backends", "doctor"):
+    for command in ("complete", "chat", "pull", "models", "rm", "backends", "doctor"):
         assert command in done.stdout
 
 

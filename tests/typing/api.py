@@ -33,14 +33,17 @@ from penstock import (
     ModelInfo,
     ModelSpec,
     Prefill,
+    PresetDeclaration,
     Progress,
     ProgressSink,
     Registry,
     Request,
     Sampling,
     Segment,
+    SourceContext,
     SourceDeclaration,
     Stage,
+    StoredModel,
     Token,
     Usage,
     hookimpl,
@@ -53,6 +56,11 @@ from penstock.testing import LAWS, EchoEngine, EchoOptions, Subject, hosted
 def on_progress(progress: LoadProgress) -> None:
     assert_type(progress.phase, str)
     assert_type(progress.fraction, float)
+    assert_type(progress.bytes, int | None)
+    assert_type(progress.total, int | None)
+    assert_type(progress.rate, float | None)
+    assert_type(progress.file, str | None)
+    assert_type(progress.sha256, str | None)
 
 
 async def load_and_complete() -> None:
@@ -66,6 +74,8 @@ async def load_and_complete() -> None:
         on_progress=on_progress,
         registry=Registry.installed(),
     )
+    async for progress in loading.progress():
+        assert_type(progress, LoadProgress)
     async with loading as model:
         assert_type(model, Model)
         assert_type(model.info, ModelInfo)
@@ -268,7 +278,29 @@ def penstock_backends() -> Iterable[BackendDeclaration]:
 
 @hookimpl
 def penstock_sources() -> Iterable[SourceDeclaration]:
-    yield SourceDeclaration(scheme="box", resolve="my_plugin:resolve", default=True)
+    yield SourceDeclaration(
+        scheme="box",
+        resolve="my_plugin:resolve",
+        stored="my_plugin:stored",
+        remove="my_plugin:remove",
+        default=True,
+    )
+
+
+@hookimpl
+def penstock_presets() -> Iterable[PresetDeclaration]:
+    yield PresetDeclaration(name="tale-1b", target="box:tale", summary="1 GB, MIT")
+
+
+def resolve(rest: str, context: SourceContext) -> Path:
+    context.progress(LoadProgress("downloading", 0.5, bytes=1, total=2, rate=1.0, file=rest))
+    context.assert_wanted()
+    assert_type(context.cancel, CancelFlag)
+    return Path(rest)
+
+
+def stored(wanted: str) -> Iterable[StoredModel]:
+    yield StoredModel(source=f"box:{wanted}", path=Path("x"), size=1, files=(Path("x"),))
 
 
 # tests of a plugin

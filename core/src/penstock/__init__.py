@@ -67,12 +67,18 @@ from penstock.events import (
     Token,
     Usage,
 )
-from penstock.hookspecs import BackendDeclaration, SourceDeclaration, hookimpl
+from penstock.hookspecs import (
+    BackendDeclaration,
+    PresetDeclaration,
+    SourceDeclaration,
+    hookimpl,
+)
 from penstock.loading import load
 from penstock.messages import Message, Segment
 from penstock.model import Model
 from penstock.registry import Registry
 from penstock.request import Deadlines, Request, Sampling
+from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
 from penstock.tools import Tool, ToolCall, ToolCallPart
 
@@ -120,6 +126,7 @@ __all__ = [
     "PenstockError",
     "PluginError",
     "Prefill",
+    "PresetDeclaration",
     "Progress",
     "ProgressSink",
     "QueueFull",
@@ -133,8 +140,10 @@ __all__ = [
     "Sampling",
     "Segment",
     "ServerFailed",
+    "SourceContext",
     "SourceDeclaration",
     "Stage",
+    "StoredModel",
     "Stream",
     "StreamClosed",
     "Ticket",

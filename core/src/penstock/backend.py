@@ -58,10 +58,25 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
-    """How far loading has come: a phase, and the share of it done, 0 to 1."""
+    """How far loading has come: a phase, and the share of it done, 0 to 1.
+
+    The phases are `resolving`, `downloading`, `verifying`, `loading`, `warming` and `ready`, in
+    this order; those that take no time are left out, and a backend may have others.
+
+    bytes   how many bytes are there, of all files together; None where none are counted
+    total   how many there will be; None where nobody knows
+    rate    bytes per second, over the last seconds
+    file    the name of the file at hand
+    sha256  of `file`, in hexadecimal digits, where none was known that it could be compared with
+    """
 
     phase: str
     fraction: float
+    bytes: int | None = None
+    total: int | None = None
+    rate: float | None = None
+    file: str | None = None
+    sha256: str | None = None
 
 
 class ProgressSink(Protocol):

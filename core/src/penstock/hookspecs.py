@@ -1,7 +1,8 @@
 """The menu of hooks. A plugin implements those it wants, marked with `penstock.hookimpl`.
 
 Hooks are called once, when plugins are first needed. They declare: they return small records with
-import strings, import nothing heavy and do no I/O.
+import strings, import nothing heavy and do no I/O; presets alone may be read from a file of the
+package.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import pluggy
 
-__all__ = ["BackendDeclaration", "SourceDeclaration", "hookimpl"]
+__all__ = ["BackendDeclaration", "PresetDeclaration", "SourceDeclaration", "hookimpl"]
 
 PROJECT = "penstock"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -40,13 +41,36 @@ class SourceDeclaration:
     """A source: its scheme, and the function that resolves the rest of the target.
 
     resolve   "package.module:function", imported on first use; it takes the text after the scheme
-              and returns a local path. It may block; it runs on a worker thread.
+              and returns a local path. It may block; it runs on a worker thread. If it has a
+              parameter `context`, it gets a `SourceContext` by that name: it can then report
+              progress, and learns when nobody waits any more.
+    stored    "package.module:function"; it takes the text after a scheme, and returns a
+              `StoredModel` for each model that this names and that is on this machine, of all
+              models if the text is empty. Left out, the source keeps nothing.
+    remove    "package.module:function"; it takes a `StoredModel` and deletes it. Left out, the
+              models are not the source's own.
     default   whether this is what `load()` takes when no target is named
     """
 
     scheme: str
     resolve: str
+    stored: str = ""
+    remove: str = ""
     default: bool = False
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetDeclaration:
+    """A short name for a model.
+
+    name     what may be loaded instead of the target, such as "story-1b"
+    target   `scheme:rest`, or a path
+    summary  one line for people: how large it is, and its licence
+    """
+
+    name: str
+    target: str
     summary: str = ""
 
 
@@ -59,4 +83,10 @@ def penstock_backends() -> Iterable[BackendDeclaration]:
 @hookspec
 def penstock_sources() -> Iterable[SourceDeclaration]:
     """Return the sources this plugin offers."""
+    return ()
+
+
+@hookspec
+def penstock_presets() -> Iterable[PresetDeclaration]:
+    """Return short names for models. Called when a name is neither a scheme nor a file."""
     return ()

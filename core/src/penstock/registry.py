@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pluggy
 
 from penstock.backend import Backend
 from penstock.errors import (
-    LoadError,
     ModelNotFound,
     PenstockError,
     PluginError,
@@ -21,12 +20,14 @@ from penstock.errors import (
     UnknownSource,
     UsageError,
 )
-from penstock.hookspecs import BackendDeclaration, SourceDeclaration
+from penstock.hookspecs import BackendDeclaration, PresetDeclaration, SourceDeclaration
+from penstock.importing import imported
 from penstock.plugins import PluginRecord, discover
+from penstock.sources import Source, SourceContext
 
 __all__ = ["Registry", "Target"]
 
-D = TypeVar("D", BackendDeclaration, SourceDeclaration)
+D = TypeVar("D", BackendDeclaration, PresetDeclaration, SourceDeclaration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,16 @@ class Registry:
         self.backends = {name: declaration for name, (_, declaration) in backends.items()}
         self.sources = {name: declaration for name, (_, declaration) in sources.items()}
         self.origins = {name: plugin for name, (plugin, _) in backends.items()}
-        self.records = tuple(
-            PluginRecord(r.name, r.distribution, r.version, "broken", broken[r.name])
-            if r.name in broken
-            else r
-            for r in records
-        )
+        self.records = _with_broken(records, broken)
+        self._plugins = manager
+
+    @cached_property
+    def presets(self) -> Mapping[str, PresetDeclaration]:
+        """The short names that plugins offer; asked for on first use, which may read files."""
+        broken: dict[str, str] = {}
+        found = _declared(self._plugins, "penstock_presets", PresetDeclaration, "name", broken)
+        self.records = _with_broken(self.records, broken)
+        return {name: declaration for name, (_, declaration) in found.items()}
 
     @classmethod
     def installed(cls) -> Registry:
@@ -81,17 +86,32 @@ class Registry:
         raise UsageError("no model is named, and no plugin offers a default", hint="Name a model")
 
     def parse(self, target: str) -> Target:
-        """Take a target apart: `[backend:][scheme:]rest`; anything else is a path."""
+        """Take a target apart: `[backend:][scheme:]rest`, or `[backend:]preset`; else it is a path.
+
+        A preset stands for its target, where no file has its name; behind a backend that reads no
+        files, a name is its own.
+        """
         backend, rest = None, target
         head, colon, tail = rest.partition(":")
         if colon and head in self.backends:
             backend, rest = head, tail
+        preset = self._preset(backend, rest)
+        return self._source(backend, rest if preset is None else preset.target)
+
+    def _source(self, backend: str | None, rest: str) -> Target:
         head, colon, tail = rest.partition(":")
         if colon and head in self.sources:
             return Target(backend, head, tail)
         if colon and backend is None and _is_word(head) and _existing(rest) is None:
             raise self._unknown(head)
         return Target(backend, None, rest)
+
+    def _preset(self, backend: str | None, name: str) -> PresetDeclaration | None:
+        if backend is not None and not self.backends[backend].formats:
+            return None
+        if not name or name.partition(":")[0] in self.sources or _existing(name) is not None:
+            return None
+        return self.presets.get(name)
 
     def backend(self, name: str) -> Backend:
         """Return the backend of that name, importing it.
@@ -102,7 +122,7 @@ class Registry:
         declared = self.backends.get(name)
         if declared is None:
             raise self._unknown(name)
-        factory = _imported(declared.factory, f"backend {name!r}")
+        factory = imported(declared.factory, f"backend {name!r}")
         try:
             made = factory()
         except Exception as error:
@@ -111,39 +131,55 @@ class Registry:
             raise PluginError(f"backend {name!r}: {declared.factory!r} is no penstock.Backend")
         return made
 
+    def source(self, scheme: str) -> Source:
+        """Return the source of that scheme. Raises `UnknownSource`, with the nearest."""
+        declared = self.sources.get(scheme)
+        if declared is None:
+            raise self._unknown(scheme)
+        return Source(declared)
+
     def backend_for(self, path: Path) -> str:
-        """Return the name of the backend that loads files like `path`."""
-        form = path.suffix.lstrip(".").lower()
-        able = [b for b in self.backends.values() if form in b.formats]
+        """Return the name of the backend that loads files like `path`. May block.
+
+        The ending of the name tells the format, or else the first bytes of the file do.
+        """
+        able = self.backends_for(path)
         if not able:
             raise UnknownBackend(
                 f"no installed backend loads {path.name!r} files"
-                if form
+                if path.suffix
                 else f"{str(path)!r} does not tell which backend it is for",
                 hint=f"Name one: '<backend>:{path}'. {self._listing()}",
             )
-        return max(able, key=lambda b: (b.priority, b.name)).name
+        return able[0]
 
-    def resolve(self, target: Target) -> Path | None:
+    def backends_for(self, path: Path) -> list[str]:
+        """Return the names of all backends that load files like `path`, the first choice first."""
+        return self._readers(path.suffix.lstrip(".").lower()) or self._readers(_magic(path))
+
+    def _readers(self, form: str) -> list[str]:
+        able = [b for b in self.backends.values() if form in b.formats]
+        able.sort(key=lambda b: (b.priority, b.name), reverse=True)
+        return [b.name for b in able]
+
+    def resolve(self, target: Target, context: SourceContext | None = None) -> Path | None:
         """Return the local path of a target, or None if it names none. May block.
 
+        A source that can be told tells its progress to `context`, and stops when that is cancelled.
         Raises `ModelNotFound`, or another `LoadError` where a source fails.
         """
         if target.scheme is not None:
-            return self._resolved(target.scheme, target.rest)
+            return self.source(target.scheme).resolve(target.rest, context or SourceContext())
         path = _existing(target.rest) if target.rest else None
         if path is None and target.backend is None:
-            raise ModelNotFound(f"there is no file {target.rest!r}", hint="Check the path")
+            raise ModelNotFound(f"there is no file {target.rest!r}", hint=self._preset_like(target))
         return path
 
-    def _resolved(self, scheme: str, rest: str) -> Path:
-        resolve = _imported(self.sources[scheme].resolve, f"source {scheme!r}")
-        try:
-            return Path(resolve(rest))
-        except PenstockError:
-            raise
-        except Exception as error:
-            raise LoadError(f"source {scheme!r} failed at {rest!r}: {error!r}") from error
+    def _preset_like(self, target: Target) -> str:
+        near = difflib.get_close_matches(target.rest, self.presets, n=3)
+        if not near:
+            return "Check the path"
+        return f"Did you mean {' or '.join(map(repr, near))}? `penstock models --presets` lists all"
 
     def _unknown(self, name: str) -> PenstockError:
         known = [*self.backends, *self.sources]
@@ -160,6 +196,17 @@ class Registry:
             if r.state != "loaded"
         )
         return f"Backends here: {there}{broken}"
+
+
+def _with_broken(
+    records: Iterable[PluginRecord], broken: Mapping[str, str]
+) -> tuple[PluginRecord, ...]:
+    return tuple(
+        PluginRecord(r.name, r.distribution, r.version, "broken", broken[r.name])
+        if r.name in broken
+        else r
+        for r in records
+    )
 
 
 def _declared(
@@ -192,22 +239,21 @@ def _new_name(declaration: object, kind: type, key: str, taken: Iterable[str]) -
     return name
 
 
-def _imported(where: str, what: str) -> Callable[..., Any]:
-    try:
-        thing: object = pkgutil.resolve_name(where)
-    except Exception as error:
-        raise PluginError(f"{what} cannot be imported from {where!r}: {error!r}") from error
-    if not callable(thing):
-        raise PluginError(f"{what}: {where!r} is not callable")
-    return thing
-
-
 def _existing(text: str) -> Path | None:
     try:
         path = Path(text).expanduser()
         return path if path.exists() else None
     except (OSError, RuntimeError) as error:  # no right to look, a name too long, no such user
         raise ModelNotFound(f"cannot look for {text!r}: {error}") from error
+
+
+def _magic(path: Path) -> str:
+    """Return the format that the first bytes of a file tell, or nothing."""
+    try:
+        with path.open("rb") as file:
+            return "gguf" if file.read(4) == b"GGUF" else ""
+    except OSError:
+        return ""
 
 
 def _is_word(text: str) -> bool:

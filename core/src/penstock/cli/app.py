@@ -15,6 +15,9 @@ from penstock.cli.backends import backends
 from penstock.cli.chat import chat
 from penstock.cli.complete import complete
 from penstock.cli.doctor import doctor
+from penstock.cli.models import models
+from penstock.cli.pull import pull
+from penstock.cli.rm import rm
 from penstock.cli.status import INTERRUPTED, PIPE_CLOSED, UNWRITABLE, report, status_of
 from penstock.errors import PenstockError
 
@@ -55,7 +58,7 @@ def _invoked() -> int:
         epilog="`penstock COMMAND --help` shows the options of a command.",
     )
     app.callback()(_common)
-    for command in (complete, chat, backends, doctor):
+    for command in (complete, chat, models, pull, rm, backends, doctor):
         app.command()(command)
     status: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     return status or 0

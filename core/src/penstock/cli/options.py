@@ -36,7 +36,7 @@ Target: TypeAlias = Annotated[
         "--model",
         "-m",
         metavar="TARGET",
-        help="Which model: a path, or [BACKEND:]SOURCE. Left out: the default of the plugins.",
+        help="Which model: a path, [BACKEND:]SOURCE or a preset. Left out: the plugins' default.",
         rich_help_panel=LOADING,
     ),
 ]

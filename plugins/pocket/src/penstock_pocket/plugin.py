@@ -12,6 +12,7 @@ def penstock_sources() -> tuple[SourceDeclaration, ...]:
         SourceDeclaration(
             scheme="pocket",
             resolve="penstock_pocket.source:resolve",
+            stored="penstock_pocket.source:stored",
             default=True,
             summary="a small chat model that ships in this package",
         ),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from penstock import ModelNotFound
+from penstock import ModelNotFound, StoredModel
 
 from penstock_pocket import path
 
-__all__ = ["resolve"]
+__all__ = ["resolve", "stored"]
 
 
 def resolve(rest: str) -> Path:
@@ -16,3 +16,11 @@ def resolve(rest: str) -> Path:
     if rest:
         raise ModelNotFound(f"there is no pocket model {rest!r}", hint="Write 'pocket:'")
     return path()
+
+
+def stored(wanted: str = "") -> list[StoredModel]:
+    """Return the model, unless something else is wanted."""
+    if wanted:
+        return []
+    model = path()
+    return [StoredModel(source="pocket:", path=model, size=model.stat().st_size, files=(model,))]

@@ -1,0 +1,25 @@
+"""Importing what a declaration names, on first use."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+from penstock.errors import PluginError
+
+__all__ = ["imported"]
+
+
+def imported(where: str, what: str) -> Callable[..., Any]:
+    """Return the function or class at `package.module:name`, which is for `what`.
+
+    Raises `PluginError` if it is not there, or cannot be called.
+    """
+    try:
+        thing: object = pkgutil.resolve_name(where)
+    except Exception as error:
+        raise PluginError(f"{what} cannot be imported from {where!r}: {error!r}") from error
+    if not callable(thing):
+        raise PluginError(f"{what}: {where!r} is not callable")
+    return thing
