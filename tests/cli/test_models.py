@@ -50,7 +50,7 @@ def test_what_is_here_is_listed_with_size_quantisation_context_and_backends(pens
     assert (size, unit, context) == ("3.5", "MB", listed["pocket:"][3])
     assert int(context) > 0
     assert kind != "?"
-    assert "llamacpp" in backends
+    assert "llamacpp" in " ".join(backends)
     assert "hf:some/tale-GGUF/gone-F16.gguf" not in listed
 
 
