@@ -207,7 +207,11 @@ def test_the_name_of_a_file_cannot_lead_out_of_its_folder():
         "https://x.org/..%2f..%2fetc%2fpasswd",
         "https://x.org/.hidden",
         "https://x.org/a b",
+        "https://x.org/lock",
+        "https://x.org/record.json",
+        "https://x.org/...",
     ):
         download = Download.parse(url)
         assert download.path.parent == download.folder
         assert not download.path.name.startswith(".")
+        assert download.path.name not in {"", "lock", "record.json"}

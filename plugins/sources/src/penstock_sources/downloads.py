@@ -17,6 +17,9 @@ __all__ = ["Download", "downloads"]
 
 _HASH = re.compile(r"sha256=([0-9a-fA-F]{64})")
 _RECORD = "record.json"
+_LOCK = "lock"
+_OURS = {"", _RECORD, _LOCK}
+"""What no file of the web may be called in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Download:
     def path(self) -> Path:
         """Where the file is once it is whole."""
         name = unquote(urlsplit(self.url).path.rstrip("/").rpartition("/")[2])
-        plain = re.sub(r"[^\w.+-]", "_", name).lstrip(".") or "model"
-        return self.folder / plain[-100:]
+        plain = re.sub(r"[^\w.+-]", "_", name).lstrip(".")[-100:]
+        return self.folder / (f"model-{plain}" if plain in _OURS else plain)
 
     @property
     def part(self) -> Path:
@@ -63,7 +66,7 @@ class Download:
     @property
     def lock(self) -> Path:
         """What a process locks that works on it."""
-        return self.folder / "lock"
+        return self.folder / _LOCK
 
     @property
     def record(self) -> dict[str, str]:
