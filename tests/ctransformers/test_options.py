@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from penstock.errors import LoadError, UsageError
 from penstock_ctransformers import library, processor
+from penstock_ctransformers.backend import CTransformers
 from penstock_ctransformers.options import LoadOptions
 
 
@@ -95,3 +96,11 @@ def test_a_template_has_a_name_or_is_jinja(fresh, pocket) -> None:
     assert fresh(pocket, template="{{ messages }}").info.chat_template == "{{ messages }}"
     with pytest.raises(UsageError, match="no chat template 'chatlm'.*chatml"):
         fresh(pocket, template="chatlm")
+
+
+def test_the_doctor_hears_of_the_release_and_the_libraries() -> None:
+    found = {finding.subject: finding for finding in CTransformers().diagnose()}
+    assert found["release"].found == library.version()
+    assert "basic" in found["libraries"].found
+    assert found["library for this processor"].found in library.LIBRARIES
+    assert all(finding.ok for finding in found.values())

@@ -43,12 +43,12 @@ class CTransformers(Backend):
     def diagnose(self) -> Iterator[Finding]:
         """Look at the release, the libraries, and which of them this processor runs."""
         try:
-            yield Finding("ctransformers", library.version())
+            yield Finding("release", library.version())
             there = library.found()
-            yield Finding("ctransformers libraries", ", ".join(there) or "none", ok=bool(there))
-            yield Finding("ctransformers library for this processor", library.choose("auto", "cpu"))
+            yield Finding("libraries", ", ".join(there) or "none", ok=bool(there))
+            yield Finding("library for this processor", library.choose("auto", "cpu"))
         except LoadError as error:
-            yield Finding("ctransformers", str(error), ok=False)
+            yield Finding("release", str(error), ok=False)
 
 
 class _Loading:
