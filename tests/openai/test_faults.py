@@ -62,6 +62,14 @@ FAULTS = {
     "the end in the middle of the body": Case(
         begun(Cut()), errors.IncompleteStream, retryable=True, words="hung up"
     ),
+    "the end behind an event that lacks its blank line": Case(
+        begun(Send(event(text("!")).rstrip(b"\n") + b"\n"), Pause(0.05), Cut()),
+        errors.IncompleteStream, "Hello!", retryable=True,
+    ),
+    "the end in the middle of an event": Case(
+        begun(Send(event(text("!"))[:-20]), Pause(0.05), Cut()),
+        errors.IncompleteStream, retryable=True,
+    ),
     "a reset": Case(begun(Pause(0.05), Reset()), errors.ConnectionFailed, retryable=True),
     "an error event": Case(
         begun(Send(b'event: error\ndata: {"message": "out of order"}\n\n')),

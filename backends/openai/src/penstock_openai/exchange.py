@@ -76,7 +76,10 @@ class Exchange:
             raise self._error
         if self._over:
             return None
-        data = await self._next()
+        try:
+            data = await self._next()
+        except PenstockError as error:
+            return self._broken_off(error)
         if self._first is None:
             self._first = data or b""
             if self._is_whole(self._first):
@@ -153,6 +156,17 @@ class Exchange:
     def _at_end(self) -> list[EngineEvent]:
         out = self._taken(self._parser.flush())
         return out if self._done or self._error is not None else self._ended(out)
+
+    def _broken_off(self, error: PenstockError) -> list[EngineEvent]:
+        """Return what is whole of an event that the end cut short; `error` is raised behind it."""
+        out: list[EngineEvent] = []
+        with suppress(PenstockError, ValueError):
+            self._take(self._parser.flush(), out)
+        out = self._within(out)
+        if self._done:
+            return self._ended(out)
+        self._error = error
+        return out
 
     # an answer that is none
 

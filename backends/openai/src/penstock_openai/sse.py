@@ -22,7 +22,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 class EventParser:
     """Fed with bytes cut anywhere, gives whole events.
 
-    `feed` raises `ValueError` for an event of more than `MOST_BYTES`.
+    `feed` raises `ValueError` once it holds more than `MOST_BYTES` of an event; what came before
+    that event was given.
     """
 
     __slots__ = ("_begun", "_data", "_name", "_rest", "_size")
@@ -36,6 +37,8 @@ class EventParser:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes; return the events they complete."""
+        if len(self._rest) + self._size > MOST_BYTES:
+            raise ValueError(f"an event of more than {MOST_BYTES} bytes")
         events: list[Event] = []
         for line in self._lines(data):
             if not line:
@@ -44,8 +47,6 @@ class EventParser:
                 self._keep(line[6:] if line[5:6] == b" " else line[5:])
             else:
                 self._other(line)
-        if len(self._rest) + self._size > MOST_BYTES:
-            raise ValueError(f"an event of more than {MOST_BYTES} bytes")
         return events
 
     def flush(self) -> list[Event]:
