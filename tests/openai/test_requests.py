@@ -107,9 +107,9 @@ class TestLimit:
 
 
 class TestBiases:
-    def test_are_bounded_as_the_standard_says(self) -> None:
-        body = chat_body("standard", logit_bias={5: 1.5, 7: -math.inf})
-        assert body["logit_bias"] == {"5": 1.5, "7": -100.0}
+    def test_ban_in_the_words_of_the_standard(self) -> None:
+        body = chat_body("standard", logit_bias={5: 1.5, 7: -math.inf, 9: -500})
+        assert body["logit_bias"] == {"5": 1.5, "7": -100.0, "9": -500}
 
     def test_in_the_words_of_llama_server(self) -> None:
         body = chat_body("llama-server", logit_bias={5: 1.5, 7: -math.inf})
@@ -118,6 +118,11 @@ class TestBiases:
     @pytest.mark.parametrize("flavor", ["ollama", "tgi"])
     def test_are_refused_where_they_are_ignored(self, flavor) -> None:
         assert "logit_bias" not in FLAVORS[flavor].options
+
+
+def test_nothing_is_made_smaller_in_silence() -> None:
+    """A server that tells fewer alternatives refuses, and says so."""
+    assert chat_body("standard", logprobs=50)["top_logprobs"] == 50
 
 
 class TestGuides:

@@ -28,7 +28,6 @@ _GUIDE_NAMES = {
     "grammar": "grammar",
 }
 _STRUCTURED = {"regex": "regex", "choices": "choice", "grammar": "grammar"}
-_MOST_ALTERNATIVES = 20
 _CHOICES = frozenset({"auto", "none", "required"})
 
 
@@ -104,7 +103,7 @@ class Speech:
             pairs = [[token, False if bias == -math.inf else bias] for token, bias in biases]
             return {"logit_bias": pairs}
         banned = self._flavor.banned
-        return {"logit_bias": {str(t): max(bias, banned) for t, bias in biases}}
+        return {"logit_bias": {str(t): banned if b == -math.inf else b for t, b in biases}}
 
     def _guide(self, constraint: Constraint, *, chat: bool) -> Json:
         name = _GUIDE_NAMES[constraint.kind]
@@ -158,7 +157,7 @@ def _logprobs(sampling: Sampling, *, chat: bool) -> Json:
         return {"logprobs": sampling.logprobs}
     if sampling.logprobs == 0:
         return {"logprobs": True}
-    return {"logprobs": True, "top_logprobs": min(sampling.logprobs, _MOST_ALTERNATIVES)}
+    return {"logprobs": True, "top_logprobs": sampling.logprobs}
 
 
 def _tools(sampling: Sampling) -> Json:
