@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from penstock.errors import Unsupported
+from penstock.errors import LoadError, Unsupported
 from penstock.events import Embeddings, EngineEvent
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
@@ -54,6 +54,15 @@ class ModelSpec:
     path: Path | None = None
     device: str = "auto"
     options: Mapping[str, OptionValue] = field(default_factory=dict, repr=False)
+
+    def file(self) -> Path:
+        """Return the path, for backends that load files. Raises `LoadError` without one."""
+        if self.path is None:
+            raise LoadError(
+                f"{self.source!r} names no file on this machine",
+                hint="This backend loads files: give a path, or a source that leads to one",
+            )
+        return self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class CTransformers(Backend):
         Cancelled, it returns when the library has loaded, and leaves nothing behind.
         """
         options = LoadOptions.of(spec.options)
-        loading = _Loading(_path(spec), options, _device(spec.device, options), progress)
+        loading = _Loading(spec.file(), options, _device(spec.device, options), progress)
         return await anyio.to_thread.run_sync(loading.run)
 
     def diagnose(self) -> Iterator[Finding]:
@@ -95,15 +95,6 @@ class _Loading:
     def _report(self, phase: str, share: float) -> None:
         from_thread.check_cancelled()
         self._progress(LoadProgress(phase, share))
-
-
-def _path(spec: ModelSpec) -> Path:
-    if spec.path is None:
-        raise LoadError(
-            f"{spec.source!r} names no file on this machine",
-            hint="This backend loads files, as in 'ctransformers:/path/to/model.bin'",
-        )
-    return spec.path
 
 
 def _device(asked: str, options: LoadOptions) -> str:

@@ -43,7 +43,7 @@ class LlamaCpp(Backend):
         Raises `UsageError` for a wrong option, `ModelNotFound`, `InvalidModel` or `LoadError`.
         Cancelled, it returns when llama.cpp has stopped loading, and leaves nothing behind.
         """
-        path, options = _path(spec), LoadOptions.parse(spec.options)
+        path, options = spec.file(), LoadOptions.parse(spec.options)
         loading = _Loading(path, options, spec.device, progress, self._context)
         try:
             return await anyio.to_thread.run_sync(loading.run)
@@ -179,15 +179,6 @@ class _Loading:
         if phase != "loading" or share == 1.0 > self._share or share >= self._share + 0.01:
             self._share = share
             self._progress(LoadProgress(phase, share))
-
-
-def _path(spec: ModelSpec) -> Path:
-    if spec.path is None:
-        raise LoadError(
-            f"{spec.source!r} names no file on this machine",
-            hint="This backend loads GGUF files, as in 'llamacpp:/path/to/model.gguf'",
-        )
-    return spec.path
 
 
 def _cells(weights: Weights, length: int, parallel: int) -> int:
