@@ -123,6 +123,6 @@ def test_rm_keeps_what_another_revision_has_too(penstock, here, tmp_path):
     ],
 )
 def test_what_cannot_be_deleted_is_told(penstock, here, name, status, said):
-    done = penstock("rm", name, "--yes", env=here)
+    done = penstock("rm", name, env=here)  # it is refused before anything is asked
     assert done.returncode == status
     assert said in done.stderr

@@ -242,3 +242,10 @@ def test_the_first_bytes_of_a_file_without_an_ending_tell_its_format(shelf, tmp_
         file = tmp_path / name
         file.write_bytes(b"GGUF and more")
         assert shelf(lambda rest: shelf.file).backend_for(file) == "reading"
+
+
+@pytest.mark.parametrize("name", ["echo", "pocket"])
+def test_a_name_without_its_colon_is_told_with_it(name):
+    registry = Registry.installed()
+    with pytest.raises(ModelNotFound, match=f"write '{name}:'"):
+        registry.resolve(registry.parse(name))

@@ -176,6 +176,8 @@ class Registry:
         return path
 
     def _preset_like(self, target: Target) -> str:
+        if target.rest in self.backends or target.rest in self.sources:
+            return f"For what is called so here, write {target.rest + ':'!r}"
         near = difflib.get_close_matches(target.rest, self.presets, n=3)
         if not near:
             return "Check the path"

@@ -81,13 +81,17 @@ class Source:
         stored = imported(self._declared.stored, self._what)
         return self._told(wanted, lambda: list(stored(wanted)))
 
-    def remove(self, model: StoredModel) -> None:
-        """Delete a model that `stored` told of. Raises `UsageError` if it is not the source's."""
+    def assert_removes(self, model: StoredModel) -> None:
+        """Raise `UsageError` if it is not the source's to delete this."""
         if not self._declared.remove:
             raise UsageError(
                 f"{self._what} does not remove what it finds, such as {model.source!r}",
                 hint="Remove it with the program that put it there",
             )
+
+    def remove(self, model: StoredModel) -> None:
+        """Delete a model that `stored` told of. Raises `UsageError` if it is not the source's."""
+        self.assert_removes(model)
         remove = imported(self._declared.remove, self._what)
         self._told(model.source, lambda: remove(model))
 

@@ -32,6 +32,8 @@ def rm(
     found = source.stored(target.rest)
     if not found:
         raise ModelNotFound(f"{name!r} is not here", hint="`penstock models` lists what is")
+    for model in found:
+        source.assert_removes(model)
     if not (yes or _agreed(found)):
         sys.stderr.write("Nothing was deleted.\n")
         return INTERRUPTED
