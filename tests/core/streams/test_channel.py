@@ -74,26 +74,32 @@ def producing():
         assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("beat", [0.0, 0.002])
 @pytest.mark.parametrize("seed", range(3))
-async def test_nothing_is_lost_between_a_thread_and_a_task(producing, seed):
+async def test_nothing_is_lost_between_a_thread_and_a_task(producing, seed, beat):
     channel = Channel(high_water=16)
+    channel.beat = beat
     producing(produce, channel, random.Random(seed))
     with anyio.fail_after(20):
         assert await consume(channel, random.Random(-seed)) == [*range(ITEMS)]
 
 
+@pytest.mark.parametrize("beat", [0.0, 0.002])
 @pytest.mark.parametrize("seed", range(3))
-async def test_nothing_is_lost_between_two_threads(producing, in_thread, seed):
+async def test_nothing_is_lost_between_two_threads(producing, in_thread, seed, beat):
     channel = Channel(high_water=16)
+    channel.beat = beat
     producing(produce, channel, random.Random(seed))
     with anyio.fail_after(20):
         got = await in_thread(consume_in_thread, channel, random.Random(-seed))
     assert got == [*range(ITEMS)]
 
 
+@pytest.mark.parametrize("beat", [0.0, 60.0])
 @pytest.mark.parametrize("high_water", [1, 2, 3])
-async def test_the_smallest_channels_do_not_stall(producing, high_water):
+async def test_the_smallest_channels_do_not_stall(producing, high_water, beat):
     channel = Channel(high_water=high_water)
+    channel.beat = beat
     producing(produce, channel)
     with anyio.fail_after(20):
         assert await consume(channel) == [*range(ITEMS)]
@@ -403,3 +409,92 @@ async def test_ringing_from_many_threads_wakes_every_sleeper(in_thread):
             while len(awake) < 50:
                 bells.ring()
                 await anyio.sleep(0.001)
+
+
+# who dozes
+
+
+BEAT = 0.25
+
+
+def fast(channel, count, gap=0.005):
+    """Put deltas that come faster than the beat."""
+    for number in range(count):
+        channel.put(Delta(str(number), at=number))
+        time.sleep(gap)
+
+
+async def looked(channel, wanted):
+    """Read so many deltas; return how many there were at each look."""
+    looks, got = [], 0
+    while got < wanted:
+        await channel.arrival(lambda: channel.news)
+        looks.append(0)
+        while channel.pop() is not None:
+            looks[-1] += 1
+            got += 1
+    return looks
+
+
+@pytest.fixture
+def beating():
+    channel = Channel()
+    channel.beat = BEAT
+    return channel
+
+
+async def test_fast_deltas_wake_a_reader_once_in_a_beat(producing, beating):
+    producing(fast, beating, 60)
+    looks = await looked(beating, 60)
+    assert looks[:2] == [1, 1]  # the first are heard at once: nobody knows yet how fast it goes
+    assert len(looks) <= 6
+
+
+async def test_slow_deltas_are_heard_at_once(producing, beating):
+    beating.beat = 0.02
+    producing(fast, beating, 6, 0.06)
+    assert await looked(beating, 6) == [1] * 6
+
+
+async def test_who_dozes_hears_the_end_at_once(beating):
+    fast(beating, 2)
+    assert sum(await looked(beating, 2)) == 2
+    async with anyio.create_task_group() as tasks:
+        began = time.perf_counter()
+        tasks.start_soon(lambda: beating.arrival(lambda: beating.news))
+        await anyio.sleep(0.02)
+        beating.put(Delta("last"))
+        beating.finish(Outcome())
+    assert time.perf_counter() - began < BEAT / 2
+
+
+async def test_a_delta_before_a_stall_is_heard_within_the_beat(beating):
+    fast(beating, 2)
+    assert sum(await looked(beating, 2)) == 2
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: looked(beating, 1))
+        await anyio.sleep(0.02)
+        with anyio.fail_after(4 * BEAT):
+            beating.put(Delta("and then nothing"))
+            while beating.holds:
+                await anyio.sleep(0.01)
+
+
+async def test_behind_a_stall_a_reader_sleeps_until_the_next_delta(beating):
+    beating.beat = 0.03
+    fast(beating, 2)
+    assert sum(await looked(beating, 2)) == 2
+    woken = 0
+    with anyio.move_on_after(0.5):
+        while True:
+            await beating.arrival(lambda: beating.news)
+            woken += 1
+    assert woken <= 3  # not once in every beat
+
+
+async def test_a_full_channel_wakes_who_dozes(producing):
+    channel = Channel(high_water=16)
+    channel.beat = 60.0
+    producing(produce, channel)
+    with anyio.fail_after(20):
+        assert await consume(channel) == [*range(ITEMS)]
