@@ -6,9 +6,10 @@ from penstock.backend import Ticket
 
 __all__ = ["Waking"]
 
-_BEAT = 0.012
+_BEAT = 0.02
 """Seconds between two wakings, at least. To wake an event loop, and to let it run, takes a tenth of
-a millisecond from the step after it: a fifth of a token of a small model. No reader sees 12 ms."""
+a millisecond from the step after it: a fifth of a token of a small model. Nobody sees more than 50
+pictures in a second."""
 
 
 class Waking:
