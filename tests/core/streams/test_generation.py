@@ -764,7 +764,9 @@ async def test_stopping_while_a_thread_reads_keeps_exactly_what_it_read(
     async with counting([]) as model, anyio.create_task_group() as tasks:
         gen = model.complete("")
         tasks.start_soon(in_thread, read_all, gen)
-        await anyio.sleep(0.01 + 0.003 * attempt)
+        while not got:  # a thread may take its time to begin
+            await anyio.sleep(0.001)
+        await anyio.sleep(0.003 * attempt)
         gen.stop()
     assert gen.completion.text == "".join(got)
     assert gen.text == "".join(got)
