@@ -105,7 +105,7 @@ def opened() -> Iterator[Callable[..., Weights]]:
     found: list[Weights] = []
 
     def open_weights(path: Path, **options: OptionValue) -> Weights:
-        library, read = load_library(), LoadOptions.parse(options)
+        library, read = load_library(), LoadOptions.of(options)
         weights = Weights(library, path, read, choice=Choice(), keep_going=lambda _share: True)
         found.append(weights)
         return weights

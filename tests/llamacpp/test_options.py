@@ -11,22 +11,22 @@ from penstock_llamacpp.options import CACHE_TYPES, LoadOptions, Lora
 
 
 def test_nothing_said_gives_the_defaults() -> None:
-    assert LoadOptions.parse({}) == LoadOptions()
+    assert LoadOptions.of({}) == LoadOptions()
 
 
 def test_options_are_taken_as_written() -> None:
-    options = LoadOptions.parse({"n_ctx": 512, "flash_attn": True, "n_threads": None})
+    options = LoadOptions.of({"n_ctx": 512, "flash_attn": True, "n_threads": None})
     assert (options.n_ctx, options.flash_attn, options.n_threads) == (512, True, None)
 
 
 def test_an_unknown_option_is_named_with_the_nearest_right_one() -> None:
     with pytest.raises(UsageError, match=r"'n_ctxx'.*'n_ctx'"):
-        LoadOptions.parse({"n_ctxx": 512})
+        LoadOptions.of({"n_ctxx": 512})
 
 
 def test_an_option_like_no_other_lists_them_all() -> None:
     with pytest.raises(UsageError, match="use_mmap"):
-        LoadOptions.parse({"zzz": 1})
+        LoadOptions.of({"zzz": 1})
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_option_like_no_other_lists_them_all() -> None:
 )
 def test_a_wrong_value_is_named_with_its_option(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"{name} is "):
-        LoadOptions.parse({name: value})
+        LoadOptions.of({name: value})
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_the_context_length_is_the_models_own_up_to_the_limit(
     ],
 )
 def test_adapters_are_written_with_their_scale(written, read: tuple[Lora, ...]) -> None:
-    assert LoadOptions.parse({"lora": written}).lora == read
+    assert LoadOptions.of({"lora": written}).lora == read
 
 
 @pytest.mark.parametrize(
@@ -132,20 +132,20 @@ def test_adapters_are_written_with_their_scale(written, read: tuple[Lora, ...]) 
     ],
 )
 def test_shares_are_numbers_or_text(written, read: tuple[float, ...]) -> None:
-    assert LoadOptions.parse({"tensor_split": written}).tensor_split == read
+    assert LoadOptions.of({"tensor_split": written}).tensor_split == read
 
 
 @pytest.mark.parametrize("kind", [kind for kind, (values, _) in CACHE_TYPES.items() if values > 1])
 def test_quantised_values_need_flash_attention(kind: str) -> None:
     with pytest.raises(UsageError, match=rf"type_v is '{kind}', and flash_attn is False.*'f16'"):
-        LoadOptions.parse({"type_v": kind, "flash_attn": False})
-    assert LoadOptions.parse({"type_v": kind}).type_v == kind
-    assert LoadOptions.parse({"type_k": kind, "flash_attn": False}).type_k == kind
+        LoadOptions.of({"type_v": kind, "flash_attn": False})
+    assert LoadOptions.of({"type_v": kind}).type_v == kind
+    assert LoadOptions.of({"type_k": kind, "flash_attn": False}).type_k == kind
 
 
 @pytest.mark.parametrize("kind", ["f32", "f16", "bf16"])
 def test_other_values_do_not(kind: str) -> None:
-    assert LoadOptions.parse({"type_v": kind, "flash_attn": False}).type_v == kind
+    assert LoadOptions.of({"type_v": kind, "flash_attn": False}).type_v == kind
 
 
 def test_every_option_is_explained() -> None:

@@ -26,7 +26,7 @@ Opened = Callable[..., Weights]
 
 
 def of_model(choice: Choice, **options: OptionValue):
-    return model_parameters(load_library(), LoadOptions.parse(options), choice, lambda _: True)
+    return model_parameters(load_library(), LoadOptions.of(options), choice, lambda _: True)
 
 
 def pointers(address: int, count: int) -> list[int | None]:

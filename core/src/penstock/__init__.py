@@ -28,6 +28,7 @@ from penstock.constraint import Constraint
 from penstock.errors import (
     AccessDenied,
     BackendBug,
+    ConfigError,
     ConnectionFailed,
     ContextOverflow,
     DeadlineExceeded,
@@ -76,6 +77,7 @@ from penstock.hookspecs import (
 from penstock.loading import load
 from penstock.messages import Message, Segment
 from penstock.model import Model
+from penstock.problem import Problem
 from penstock.registry import Registry
 from penstock.request import Deadlines, Request, Sampling
 from penstock.sources import SourceContext, StoredModel
@@ -97,6 +99,7 @@ __all__ = [
     "Capabilities",
     "Chat",
     "Completion",
+    "ConfigError",
     "ConnectionFailed",
     "Constraint",
     "ContextOverflow",
@@ -127,6 +130,7 @@ __all__ = [
     "PluginError",
     "Prefill",
     "PresetDeclaration",
+    "Problem",
     "Progress",
     "ProgressSink",
     "QueueFull",

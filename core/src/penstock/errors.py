@@ -3,6 +3,7 @@
 ```
 PenstockError
 ├── UsageError              a call that cannot be right, whatever the model
+├── ConfigError             what files, variables and flags say cannot be right
 ├── PluginError             discovery: a plugin is unknown, broken or ambiguous
 │   ├── UnknownBackend
 │   └── UnknownSource
@@ -34,14 +35,17 @@ Errors raised by a generation carry `partial`: the `Completion` with what was pr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from penstock.events import Completion
+    from penstock.problem import Problem
 
 __all__ = [
     "AccessDenied",
     "BackendBug",
+    "ConfigError",
     "ConnectionFailed",
     "ContextOverflow",
     "DeadlineExceeded",
@@ -89,6 +93,17 @@ class PenstockError(Exception):
 
 class UsageError(PenstockError):
     """A call that cannot be right: a wrong type, an impossible value, a forgotten `await`."""
+
+
+class ConfigError(PenstockError):
+    """The configuration cannot be right. `problems` are all that is wrong, each with its place."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = [str(problem) for problem in self.problems]
+        if len(lines) > 1:
+            lines = [f"{len(lines)} problems in the configuration", *lines]
+        super().__init__("\n  ".join(lines))
 
 
 class PluginError(PenstockError):

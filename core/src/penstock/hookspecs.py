@@ -24,6 +24,12 @@ class BackendDeclaration:
     """A backend: its name (the `name:` of a target) and where its class is.
 
     factory   "package.module:Class", a `Backend` that takes no arguments; imported on first use
+    options   "package.module:Class", what its options are read into: a class, best a frozen
+              dataclass, whose classmethod `of(mapping)` raises `UsageError` for an unknown option
+              or a wrong value, with the hint "It must be …". It is imported to check a
+              configuration: without the engine. A field whose type is `Secret` is never shown;
+              `SYNONYMS` may map other names to those of fields. Left out, nothing is checked
+              before the backend loads.
     formats   file formats it loads, such as "gguf"
     priority  among backends that load the same format, the highest is taken when none is named
     summary   one line for people
@@ -31,6 +37,7 @@ class BackendDeclaration:
 
     name: str
     factory: str
+    options: str = ""
     formats: tuple[str, ...] = ()
     priority: int = 0
     summary: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -25,53 +25,80 @@ from penstock.watching import BesideLoad, Watch
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from penstock.config.choosing import Choice, ConfigLike
+
 __all__ = ["Loading", "load"]
 
 
 def load(
     target: str | None = None,
     *,
-    device: str = "auto",
+    device: str | None = None,
     options: Mapping[str, OptionValue] | None = None,
     sampling: Sampling | None = None,
     deadlines: Deadlines | None = None,
-    unsupported: Policy = "error",
+    unsupported: Policy | None = None,
+    config: ConfigLike = None,
     on_progress: Callable[[LoadProgress], object] | None = None,
     registry: Registry | None = None,
 ) -> Loading:
     """Load a model: `async with penstock.load("/models/story.gguf") as model: …`.
 
-    target       `[backend:]source`: a path, or a source with a scheme of its own; None is the
-                 default of the installed plugins
-    device       where the engine runs; `auto` lets the backend choose
+    target       the name or an alias of a model of the configuration; else `[backend:]source`: a
+                 path, or a source with a scheme of its own. None is the configuration's default,
+                 or that of the installed plugins
+    device       where the engine runs; `auto`, the default, lets the backend choose
     options      the backend's own options
     sampling     options for every call that leaves them open
     deadlines    for loading, and for every call that leaves them open
-    unsupported  what to do with an option the engine does not honour
+    unsupported  what to do with an option the engine does not honour; by default it is an `error`
+    config       a path, a mapping in the form of penstock.toml, a `penstock.config.Config`, or False
+                 for none; None takes what is found: penstock.toml and its kin, and the variables
+                 `PENSTOCK_…`. What is given here wins over what it says of the model
     on_progress  called with `LoadProgress`, from any thread; phases and shares never go back.
                  `loading.progress()` iterates over the same
     registry     the plugins to use; by default, all that are installed
 
-    Entering raises `LoadError` or one of its kinds, `UnknownBackend`, `UnknownSource` or
-    `DeadlineExceeded`. Leaving ends all generations and frees the engine. Loading can be cancelled
-    at any time; what was downloaded is kept, and the next load goes on from there.
+    Entering raises `ConfigError`, `LoadError` or one of its kinds, `UnknownBackend`,
+    `UnknownSource` or `DeadlineExceeded`. Leaving ends all generations and frees the engine.
+    Loading can be cancelled at any time; what was downloaded is kept, and the next load goes on
+    from there.
     """
-    spec = ModelSpec(source=target or "", device=device, options=dict(options or {}))
     forward = Forward() if on_progress is None else Forward(on_progress)
+    asked = _Asked(target=target, device=device, options=dict(options or {}), config=config)
+    loader = _Loader(asked, forward, registry)
     return Loading(
-        _Loader(spec, forward, registry).engine,
+        loader.engine,
         sampling=sampling,
         deadlines=deadlines,
         unsupported=unsupported,
         forward=forward,
+        settle=loader.settle,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What calls of a model get where they leave it open; None is not set."""
+
+    sampling: Sampling = Sampling()
+    deadlines: Deadlines = Deadlines()
+    unsupported: Policy | None = None
+
+    def over(self, base: Defaults) -> Defaults:
+        """Return these, with what is not set here taken from `base`."""
+        return Defaults(
+            sampling=self.sampling.over(base.sampling),
+            deadlines=self.deadlines.over(base.deadlines),
+            unsupported=self.unsupported or base.unsupported,
+        )
 
 
 class Loading:
     """A model about to be loaded; enter it with `async with`.
 
     `make` loads the engine; whatever it is given from, the model behaves alike. `forward` is where
-    it tells its progress.
+    it tells its progress. `settle`, awaited before it, tells what else holds for every call.
     """
 
     def __init__(
@@ -80,15 +107,19 @@ class Loading:
         *,
         sampling: Sampling | None = None,
         deadlines: Deadlines | None = None,
-        unsupported: Policy = "error",
+        unsupported: Policy | None = None,
         forward: Forward | None = None,
+        settle: Callable[[], Awaitable[Defaults]] | None = None,
     ) -> None:
         self._make = make
+        self._settle = settle
         self._forward = forward or Forward()
         self._beside: BesideLoad | None = None
-        self._sampling = sampling or Sampling()
-        self._deadlines = deadlines or Deadlines()
-        self._unsupported = unsupported
+        self._given = self._defaults = Defaults(
+            sampling=sampling or Sampling(),
+            deadlines=deadlines or Deadlines(),
+            unsupported=unsupported,
+        )
         self._model: Model | None = None
         self._tasks: TaskGroup | None = None
 
@@ -126,9 +157,9 @@ class Loading:
         self._model = Model(
             engine,
             pump_for(engine, self._tasks),
-            sampling=self._sampling,
-            deadlines=self._deadlines,
-            unsupported=self._unsupported,
+            sampling=self._defaults.sampling,
+            deadlines=self._defaults.deadlines,
+            unsupported=self._defaults.unsupported or "error",
             loop_thread=threading.get_ident(),
         )
         return self._model
@@ -170,49 +201,78 @@ class Loading:
         return engine
 
     async def _in_time(self) -> AnyEngine:
-        seconds = self._deadlines.load
+        begun = anyio.current_time()
+        if self._settle is not None:
+            self._defaults = self._given.over(await self._settle())
+        seconds = self._defaults.deadlines.load
         if seconds is None:
             return await self._make()
-        with anyio.move_on_after(seconds):
+        with anyio.CancelScope(deadline=begun + seconds):
             return await self._make()
         raise DeadlineExceeded("load", seconds, hint="Allow more time, or load a smaller model")
 
 
-class _Loader:
-    """The way from a spec to an engine."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the call of `load` says of the engine."""
 
-    def __init__(self, spec: ModelSpec, forward: Forward, registry: Registry | None) -> None:
-        self._spec = spec
+    target: str | None
+    device: str | None
+    options: Mapping[str, OptionValue]
+    config: ConfigLike
+
+
+class _Loader:
+    """The way from a call to an engine: first `settle`, then `engine`."""
+
+    def __init__(self, asked: _Asked, forward: Forward, registry: Registry | None) -> None:
+        self._asked = asked
         self._forward = forward
         self._registry = registry
+        self._choice: Choice | None = None
 
-    async def engine(self) -> AnyEngine:
+    async def settle(self) -> Defaults:
+        """Read the configuration, on a thread; return what it says for every call."""
         self._forward.restart()
         self._forward(LoadProgress("resolving", 0.0))
-        registry = self._registry
-        if registry is None:
-            registry = await anyio.to_thread.run_sync(Registry.installed)
-        name, spec = await self._located(registry)
-        engine = await self._load(registry, name, spec)
+        self._choice = choice = await anyio.to_thread.run_sync(
+            self._choose, abandon_on_cancel=True
+        )
+        return Defaults(
+            sampling=choice.sampling, deadlines=choice.deadlines, unsupported=choice.unsupported
+        )
+
+    async def engine(self) -> AnyEngine:
+        choice = self._choice
+        assert choice is not None
+        name, spec = await self._located(choice)
+        engine = await self._load(choice.registry, name, spec)
         self._forward(LoadProgress("ready", 1.0))
         return engine
 
-    async def _located(self, registry: Registry) -> tuple[str, ModelSpec]:
+    def _choose(self) -> Choice:
+        from penstock.config.choosing import choose, opened  # which bare `import penstock` need not
+
+        registry = Registry.installed() if self._registry is None else self._registry
+        return choose(opened(self._asked.config), self._asked.target, registry)
+
+    async def _located(self, choice: Choice) -> tuple[str, ModelSpec]:
         """Find backend and file, on a thread; when cancelled, tell it, and wait for it no more."""
         context = SourceContext(progress=self._forward)
         try:
             return await anyio.to_thread.run_sync(
-                self._locate, registry, context, abandon_on_cancel=True
+                self._locate, choice, context, abandon_on_cancel=True
             )
         finally:
             context.cancel.set()
 
-    def _locate(self, registry: Registry, context: SourceContext) -> tuple[str, ModelSpec]:
-        target = registry.parse(self._spec.source or registry.default_target())
-        path = registry.resolve(target, context)
+    def _locate(self, choice: Choice, context: SourceContext) -> tuple[str, ModelSpec]:
+        options, target = choice.options(self._asked.options), choice.target
+        path = choice.registry.resolve(target, context)
         context.assert_wanted()
-        name = target.backend or registry.backend_for(Path() if path is None else path)
-        return name, replace(self._spec, source=target.source, path=path)
+        name = target.backend or choice.registry.backend_for(Path() if path is None else path)
+        device = self._asked.device or choice.device or "auto"
+        return name, ModelSpec(source=target.source, path=path, device=device, options=options)
 
     async def _load(self, registry: Registry, name: str, spec: ModelSpec) -> AnyEngine:
         backend = registry.backend(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +70,13 @@ class Registry:
         found = _declared(self._plugins, "penstock_presets", PresetDeclaration, "name", broken)
         self.records = _with_broken(self.records, broken)
         return {name: declaration for name, (_, declaration) in found.items()}
+
+    def with_presets(self, more: Iterable[PresetDeclaration]) -> Registry:
+        """Return the same plugins with `more` short names, which win over the plugins' own."""
+        presets = {**self.presets, **{preset.name: preset for preset in more}}
+        view = copy(self)
+        view.presets = presets
+        return view
 
     @classmethod
     def installed(cls) -> Registry:

@@ -26,17 +26,20 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from typing_extensions import Unpack
 
+    from penstock.config.choosing import ConfigLike
+
 __all__ = ["Loading", "Model", "load"]
 
 
 def load(
     target: str | None = None,
     *,
-    device: str = "auto",
+    device: str | None = None,
     options: Mapping[str, OptionValue] | None = None,
     sampling: Sampling | None = None,
     deadlines: Deadlines | None = None,
-    unsupported: Policy = "error",
+    unsupported: Policy | None = None,
+    config: ConfigLike = None,
     on_progress: Callable[[LoadProgress], object] | None = None,
     registry: Registry | None = None,
 ) -> Loading:
@@ -49,6 +52,7 @@ def load(
             sampling=sampling,
             deadlines=deadlines,
             unsupported=unsupported,
+            config=config,
             on_progress=on_progress,
             registry=registry,
         )

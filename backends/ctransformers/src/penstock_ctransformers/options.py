@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from penstock.backend import OptionValue
 from penstock.errors import UsageError
@@ -17,7 +17,7 @@ MODEL_TYPES: Final = (
 )  # fmt: skip
 """The kinds of models in legacy GGML files."""
 
-_OWN_NAMES: Final = {
+_OWN_NAMES: Final[Mapping[str, str]] = {
     "context_length": "n_ctx",
     "batch_size": "n_batch",
     "threads": "n_threads",
@@ -52,6 +52,8 @@ class LoadOptions:
 
     Raises `UsageError` for values outside these meanings.
     """
+
+    SYNONYMS: ClassVar[Mapping[str, str]] = _OWN_NAMES
 
     n_ctx: int | None = None
     n_batch: int = 128

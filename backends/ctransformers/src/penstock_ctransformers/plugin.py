@@ -15,6 +15,7 @@ def penstock_backends() -> Iterable[BackendDeclaration]:
     yield BackendDeclaration(
         name="ctransformers",
         factory="penstock_ctransformers.backend:CTransformers",
+        options="penstock_ctransformers.options:LoadOptions",
         formats=("gguf", "ggml", "bin"),
         priority=10,
         summary="ctransformers in this process: legacy GGML models, GGUF models of 2023",

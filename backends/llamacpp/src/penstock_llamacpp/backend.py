@@ -43,7 +43,7 @@ class LlamaCpp(Backend):
         Raises `UsageError` for a wrong option, `ModelNotFound`, `InvalidModel` or `LoadError`.
         Cancelled, it returns when llama.cpp has stopped loading, and leaves nothing behind.
         """
-        path, options = spec.file(), LoadOptions.parse(spec.options)
+        path, options = spec.file(), LoadOptions.of(spec.options)
         loading = _Loading(path, options, spec.device, progress, self._context)
         try:
             return await anyio.to_thread.run_sync(loading.run)

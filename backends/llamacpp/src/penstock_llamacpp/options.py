@@ -158,7 +158,7 @@ class LoadOptions:
             )
 
     @classmethod
-    def parse(cls, options: Mapping[str, OptionValue]) -> LoadOptions:
+    def of(cls, options: Mapping[str, OptionValue]) -> LoadOptions:
         """Return `options`, as a user wrote them, checked.
 
         Raises `UsageError` for an unknown name, with the nearest right one, or a wrong value.

@@ -15,6 +15,7 @@ def penstock_backends() -> Iterable[BackendDeclaration]:
     yield BackendDeclaration(
         name="llamacpp",
         factory="penstock_llamacpp.backend:LlamaCpp",
+        options="penstock_llamacpp.options:LoadOptions",
         formats=("gguf",),
         priority=100,
         summary="llama.cpp in this process: GGUF models on CPU, Metal or CUDA",

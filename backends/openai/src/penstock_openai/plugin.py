@@ -15,5 +15,6 @@ def penstock_backends() -> Iterable[BackendDeclaration]:
     yield BackendDeclaration(
         name="openai",
         factory="penstock_openai.backend:OpenAI",
+        options="penstock_openai.options:LoadOptions",
         summary="OpenAI, and servers that speak its dialect: vLLM, llama-server, Ollama, …",
     )

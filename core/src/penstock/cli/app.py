@@ -14,6 +14,7 @@ import penstock
 from penstock.cli.backends import backends
 from penstock.cli.chat import chat
 from penstock.cli.complete import complete
+from penstock.cli.config import commands as config
 from penstock.cli.doctor import doctor
 from penstock.cli.models import models
 from penstock.cli.pull import pull
@@ -60,6 +61,7 @@ def _invoked() -> int:
     app.callback()(_common)
     for command in (complete, chat, models, pull, rm, backends, doctor):
         app.command()(command)
+    app.add_typer(config(), name="config")
     status: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     return status or 0
 

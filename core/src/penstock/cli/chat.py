@@ -33,7 +33,7 @@ def chat(
     ] = None,
     model: options.Target = None,
     option: options.Options = None,
-    device: options.Device = "auto",
+    device: options.Device = None,
     max_tokens: options.MaxTokens = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,

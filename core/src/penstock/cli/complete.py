@@ -20,7 +20,7 @@ def complete(
     ],
     model: options.Target = None,
     option: options.Options = None,
-    device: options.Device = "auto",
+    device: options.Device = None,
     max_tokens: options.MaxTokens = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,

@@ -18,7 +18,7 @@ __all__ = ["opened"]
 def opened(
     target: str | None,
     *,
-    device: str,
+    device: str | None,
     options: Iterable[str] | None,
     sampling: Sampling,
     quiet: bool,

@@ -36,12 +36,13 @@ Target: TypeAlias = Annotated[
         "--model",
         "-m",
         metavar="TARGET",
-        help="Which model: a path, [BACKEND:]SOURCE or a preset. Left out: the plugins' default.",
+        help="Which model: a name of the configuration, a path, [BACKEND:]SOURCE or a preset.",
         rich_help_panel=LOADING,
     ),
 ]
 Device: TypeAlias = Annotated[
-    str, typer.Option(metavar="DEVICE", help="Where the engine runs.", rich_help_panel=LOADING)
+    str | None,
+    typer.Option(metavar="DEVICE", help="Where the engine runs.", rich_help_panel=LOADING),
 ]
 Options: TypeAlias = Annotated[
     list[str] | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from penstock.errors import (
+    ConfigError,
     DeadlineExceeded,
     LoadError,
     PenstockError,
@@ -14,6 +15,7 @@ from penstock.errors import (
 )
 
 __all__ = [
+    "CONFIG_WRONG",
     "GENERATION_FAILED",
     "INTERRUPTED",
     "LOAD_FAILED",
@@ -29,6 +31,7 @@ __all__ = [
 OK = 0
 UNWRITABLE = 1
 USAGE_WRONG = 2
+CONFIG_WRONG = 3
 PLUGINS_WRONG = 3
 LOAD_FAILED = 4
 GENERATION_FAILED = 5
@@ -42,6 +45,8 @@ def status_of(error: PenstockError) -> int:
     match error:
         case UsageError() | Unsupported():
             return USAGE_WRONG
+        case ConfigError():
+            return CONFIG_WRONG
         case PluginError():
             return PLUGINS_WRONG
         case LoadError() | DeadlineExceeded(deadline="load"):
@@ -51,6 +56,8 @@ def status_of(error: PenstockError) -> int:
 
 
 def report(error: object) -> None:
-    """Say on stderr, in one line, what is wrong."""
-    sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+    """Say on stderr what is wrong: in one line, or in one for each problem of a configuration."""
+    several = error.problems if isinstance(error, ConfigError) else (error,)
+    for one in several:
+        sys.stderr.write(f"error: {' '.join(str(one).split())}\n")
     sys.stderr.flush()

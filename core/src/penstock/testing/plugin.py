@@ -12,16 +12,19 @@ def penstock_backends() -> tuple[BackendDeclaration, ...]:
         BackendDeclaration(
             name="echo",
             factory="penstock.testing.echo:EchoBackend",
+            options="penstock.testing.echo:EchoOptions",
             summary="says the prompt back, for tests",
         ),
         BackendDeclaration(
             name="echo-blocking",
             factory="penstock.testing.echo:EchoThreadBackend",
+            options="penstock.testing.echo:EchoOptions",
             summary="the same as a blocking engine",
         ),
         BackendDeclaration(
             name="echo-batching",
             factory="penstock.testing.echo_batch:EchoBatchBackend",
+            options="penstock.testing.echo:EchoOptions",
             summary="the same as a batching engine",
         ),
     )

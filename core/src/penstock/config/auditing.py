@@ -1,0 +1,207 @@
+"""Auditing: whether the backends that a configuration names are there and take what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from penstock.backend import OptionValue
+from penstock.config.calls import sampling_of
+from penstock.config.config import Config
+from penstock.config.layers import ENTRY_KEYS, MODEL
+from penstock.config.masking import is_secretive
+from penstock.config.merging import Settings, below
+from penstock.config.nearest import nearest, suggestion
+from penstock.config.origins import Setting, dotted
+from penstock.config.takes import Takes
+from penstock.config.targets import backend_of, exists, target_of
+from penstock.config.telling import expectation, problem_at
+from penstock.errors import PenstockError, UsageError
+from penstock.problem import Problem
+from penstock.registry import Registry, Target
+
+__all__ = ["Auditor"]
+
+
+class Auditor:
+    """Looks at the models of a configuration with the eyes of the installed plugins.
+
+    It imports what plugins declare as their options, and no engine.
+    """
+
+    def __init__(self, config: Config, registry: Registry) -> None:
+        self._config = config
+        self._registry = registry.with_presets(config.presets) if config.presets else registry
+
+    def problems(self) -> list[Problem]:
+        """Return all that is wrong with the configuration, each thing once.
+
+        Of a model in which something is wrong by itself, what it lacks is not told.
+        """
+        config = self._config
+        found = dict.fromkeys([*config.problems, *self._of_the_default()])
+        extended = {base for name in config.models for base in config.chain(name)[1:]}
+        for name in config.models:
+            whole = name not in extended and not config.problems
+            found |= dict.fromkeys(self.of_model(name, loaded=whole))
+        places = list(dict.fromkeys(problem.where for problem in found))
+        return sorted(found, key=lambda one: (places.index(one.where), one.line or 0))
+
+    def of_model(self, name: str, *, loaded: bool = True) -> Iterator[Problem]:
+        """Yield what is wrong with one model. Unless it is `loaded`, it need not be complete."""
+        settings = self._config.of_model(name)
+        backend = settings.get(("backend",))
+        if backend is not None and backend.value not in self._registry.backends:
+            yield problem_at(backend, "there is no such backend here", self._backends_like(backend))
+            return
+        target = None
+        try:
+            target = target_of(settings, self._registry)
+        except PenstockError as error:
+            yield self._about_the_source(settings, error)
+        if loaded and target is not None:
+            yield from self._incomplete(name, settings, target)
+        yield from self._of_the_sampling(settings)
+        yield from self._of_the_options(name, settings, self.takes_of(settings, target))
+
+    def takes_of(self, settings: Settings, target: Target | None) -> list[Takes]:
+        """Return what tells a model's options: its backend, or all, while none is known."""
+        backend = backend_of(settings, target, self._registry)
+        names = self._registry.backends if backend is None else [backend]
+        return [Takes(self._registry.backends[name]) for name in names]
+
+    def takes_of_model(self, name: str) -> list[Takes]:
+        """Return what tells the options of a model, none where its backend is not here."""
+        settings = self._config.of_model(name)
+        try:
+            return self.takes_of(settings, target_of(settings, self._registry))
+        except (KeyError, PenstockError):
+            return []
+
+    def _of_the_default(self) -> Iterator[Problem]:
+        setting = self._config.settings.get(("default",))
+        if setting is None or self._config.name_of(str(setting.value)) is not None:
+            return
+        text = str(setting.value)
+        try:
+            target = self._registry.parse(text)
+        except PenstockError as error:
+            yield problem_at(setting, error.message, error.hint or "")
+            return
+        plain = target.backend is None and target.scheme is None
+        if plain and not exists(target.rest) and not _beside(setting, text):
+            yield problem_at(setting, "there is no such model", self._names_like(text))
+
+    def _incomplete(self, name: str, settings: Settings, target: Target) -> Iterator[Problem]:
+        source, backend = settings.get(("source",)), settings.get(("backend",))
+        if backend is None:
+            lacks = source is None
+        else:
+            lacks = source is None and bool(self._registry.backends[str(backend.value)].formats)
+        if lacks:
+            origin = self._config.origin_of(name)
+            yield Problem(
+                where=origin.where,
+                line=origin.line,
+                key=dotted(("models", name)),
+                what="has no source",
+                hint='such as source = "hf:owner/repo"',
+            )
+        elif source is not None and backend is not None and source.key.endswith(f".{MODEL}"):
+            if self._registry.backends[str(backend.value)].formats:
+                yield problem_at(
+                    source, f"{backend.value} reads files", "did you mean 'source'?"
+                )
+
+    def _about_the_source(self, settings: Settings, error: PenstockError) -> Problem:
+        about = settings.get(("sha256",)) if "hash" in error.message else settings.get(("source",))
+        assert about is not None
+        return problem_at(about, error.message, error.hint or "")
+
+    def _of_the_sampling(self, settings: Settings) -> Iterator[Problem]:
+        try:
+            sampling_of(settings)
+        except UsageError as error:  # each alone is right
+            names = [key for key in settings if key[0] == "sampling" and key[1] in error.message]
+            yield problem_at(settings[names[-1]], error.message, error.hint or "")
+
+    def _of_the_options(
+        self, name: str, settings: Settings, able: list[Takes]
+    ) -> Iterator[Problem]:
+        options = {key[0]: one for key, one in below(settings, ("options",)).items()}
+        unknown = {key for key in options if not any(takes.knows(key) for takes in able)}
+        for key in unknown:
+            yield self._unknown(name, key, options[key], able)
+        if len(able) == 1:
+            known = {key: one for key, one in options.items() if key not in unknown}
+            yield from self._of_the_values(name, known, able[0], complete=not unknown)
+
+    def _unknown(self, name: str, key: str, setting: Setting, able: list[Takes]) -> Problem:
+        known = [option for takes in able for option in (*takes.fields, *takes.synonyms)]
+        if ".options." not in setting.key:
+            known = [*ENTRY_KEYS, *known]
+        near = nearest(key, known)
+        secret = is_secretive(key) or any(takes.is_secret(one) for takes in able for one in near)
+        inherited = "" if _is_own(setting, name) else f", the backend of {dotted(('models', name))},"
+        what = f"{able[0].backend}{inherited} has no such option"
+        if len(able) != 1:
+            what = "no backend here has such an option"
+        if ".options." not in setting.key and not inherited:
+            what = "unknown key"
+        masked = secret and not isinstance(setting.value, Mapping)
+        return problem_at(setting, what, suggestion(key, known), masked=masked)
+
+    def _of_the_values(
+        self, name: str, options: Mapping[str, Setting], takes: Takes, *, complete: bool
+    ) -> Iterator[Problem]:
+        """Ask for all at once, and if they are refused, for one by one, so that all are told."""
+        given = {
+            key: takes.value(key, one)
+            for key, one in options.items()
+            if not isinstance(one.value, Mapping)
+        }
+        refusal = takes.refusal(given)
+        if refusal is None:
+            return
+        alone = [] if takes.refusal({}) else [*self._refused(options, given, takes)]
+        yield from alone
+        if not alone and complete and len(given) == len(options):
+            origin = self._config.origin_of(name)
+            yield Problem(
+                where=origin.where,
+                line=origin.line,
+                key=dotted(("models", name)),
+                what=refusal.message,
+                hint=refusal.hint or "",
+            )
+
+    def _refused(
+        self, options: Mapping[str, Setting], given: Mapping[str, OptionValue], takes: Takes
+    ) -> Iterator[Problem]:
+        for key, value in given.items():
+            refusal = takes.refusal({key: value})
+            if refusal is not None:
+                secret = takes.is_secret(key)
+                what = expectation(refusal)
+                hint = "" if what else refusal.hint or ""
+                yield problem_at(options[key], what or refusal.message, hint, masked=secret)
+
+    def _backends_like(self, setting: Setting) -> str:
+        broken = "".join(
+            f"; plugin {record.name!r} is {record.state}: {record.reason}"
+            for record in self._registry.records
+            if record.state != "loaded"
+        )
+        return suggestion(str(setting.value), sorted(self._registry.backends)) + broken
+
+    def _names_like(self, name: str) -> str:
+        listed = [*self._config.models, *self._config.aliases]
+        return suggestion(name, [*listed, *self._registry.presets], listed)
+
+
+def _is_own(setting: Setting, name: str) -> bool:
+    return not setting.key or setting.key.startswith(f"{dotted(('models', name))}.")
+
+
+def _beside(setting: Setting, text: str) -> bool:
+    file = setting.origin.file
+    return file is not None and (file.parent / text).exists()

@@ -1,0 +1,103 @@
+"""Explaining: which place sets a value, and over which others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from penstock.config.auditing import Auditor
+from penstock.config.config import Config
+from penstock.config.layers import ENTRY_KEYS, MODEL
+from penstock.config.listing import json_value, seen
+from penstock.config.masking import written
+from penstock.config.nearest import suggestion
+from penstock.config.origins import Key, Setting, dotted
+from penstock.errors import UsageError
+
+__all__ = ["Explained", "explained"]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One value: its key, itself as JSON has it and as TOML writes it, and where it comes from.
+
+    inherited  the key that it was written as, where that is of another table
+    over       what it overrides: texts "value, at place"
+    """
+
+    key: str
+    value: object
+    text: str
+    origin: str
+    inherited: str = ""
+    over: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """Yield lines for people."""
+        yield f"{self.key} = {self.text}"
+        yield f"  {self.origin}" + (f", as {self.inherited}" if self.inherited else "")
+        for one in self.over:
+            yield f"  over {one}"
+
+
+def explained(config: Config, auditor: Auditor, asked: str) -> list[Explained]:
+    """Return what holds for a key, or for all keys of a table.
+
+    Raises `UsageError`, with the nearest key, for one that nothing sets.
+    """
+    everything = dict(_all(config))
+    wanted = {_plain(key) for key in _spellings(asked)}
+    found = [
+        _explained(config, auditor, key, setting)
+        for key, setting in everything.items()
+        if any(_plain(key) == one or _plain(key).startswith(f"{one}.") for one in wanted)
+    ]
+    if not found:
+        keys = [dotted(key) for key in everything]
+        raise UsageError(f"nothing sets {asked!r}", hint=_capital(suggestion(asked, keys)))
+    return found
+
+
+def _all(config: Config) -> Iterator[tuple[Key, Setting]]:
+    """Yield what holds at the top, and for each model with all that it takes from elsewhere."""
+    for key, setting in config.settings.items():
+        if key[0] != "models":
+            yield key, setting
+    for name in config.models:
+        own = {key[2:]: one for key, one in config.settings.items() if key[:2] == ("models", name)}
+        for inner, setting in {**config.of_model(name), **own}.items():
+            yield ("models", name, *inner), setting
+
+
+def _explained(config: Config, auditor: Auditor, key: Key, setting: Setting) -> Explained:
+    value = seen(key, setting, auditor)
+    own = key in config.settings
+    others = [*config.all_of(key)][1:] if own else []
+    return Explained(
+        key=dotted(key),
+        value=json_value(value),
+        text=written(value),
+        origin=str(setting.origin),
+        inherited="" if own else setting.key,
+        over=tuple(f"{written(seen(key, one, auditor))}, at {one.origin}" for one in others),
+    )
+
+
+def _spellings(asked: str) -> Iterator[Key]:
+    """Yield a key as it may be meant: an option may stand beside `backend`, and so be asked for."""
+    yield (asked,)
+    parts = asked.split(".")
+    if len(parts) >= 3 and parts[0] == "models":
+        if parts[-1] == MODEL:
+            yield (*parts[:-1], "source")
+        elif parts[-1] not in ENTRY_KEYS and "options" not in parts:
+            yield (*parts[:-1], "options", parts[-1])
+
+
+def _plain(key: Key) -> str:
+    """Return a key as people write it, without quotes."""
+    return ".".join(key).replace('"', "")
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

@@ -1,0 +1,80 @@
+"""Masking: values as people may see them, without what looks like a secret."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from penstock.config.origins import dotted
+from penstock.config.references import Reference
+from penstock.secret import Secret
+
+__all__ = ["MASK", "brief", "is_secretive", "masked", "written"]
+
+MASK: Final = "***"
+_LONG: Final = 60
+
+_WORDS: Final = r"api_?key|auth(?!or)|cookie|credential|passw|passphrase|secret|token(?!s|_|i)"
+_SECRETIVE: Final = re.compile(rf"{_WORDS}|(?:^|_)key(?:$|_)", re.IGNORECASE)
+_PAIR: Final = re.compile(
+    rf"((?<![\w-])[\w-]*(?:{_WORDS}|-key\b)[\w-]*\s*[:=]\s*).+", re.IGNORECASE | re.DOTALL
+)
+_USER: Final = re.compile(r"(\w://)[^/@\s]+@")
+
+
+def is_secretive(name: str) -> bool:
+    """Whether an option of this name is likely to hold a secret; a guess, for unknown ones."""
+    return _SECRETIVE.search(name) is not None
+
+
+def masked(text: str) -> str:
+    """Return a text without the passwords in URLs, and the values behind names of secrets."""
+    return _PAIR.sub(rf"\1{MASK}", _USER.sub(rf"\1{MASK}@", text))
+
+
+def written(value: object) -> str:
+    """Return a value as TOML writes it, on one line, with what looks like a secret masked."""
+    if isinstance(value, Secret):
+        return json.dumps(MASK)
+    if isinstance(value, str):
+        return _text(masked(value))
+    if isinstance(value, Mapping):
+        return _table(value)
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return f"[{', '.join(map(written, value))}]"
+    return _scalar(value)
+
+
+def brief(value: object) -> str:
+    """Return a value for a message: as `written`, but of tables and long texts only a part."""
+    if isinstance(value, Mapping):
+        reference = Reference.seen(value)
+        return "{…}" if reference is None else str(reference)
+    text = written(value)
+    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value) if isinstance(value, int | float) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _table(table: Mapping[str, object]) -> str:
+    reference = Reference.seen(table)
+    if reference is not None:
+        return str(reference)
+    pairs = (f"{dotted([str(name)])} = {written(value)}" for name, value in table.items())
+    return f"{{ {', '.join(pairs)} }}" if table else "{}"

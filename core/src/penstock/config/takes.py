@@ -1,0 +1,109 @@
+"""Takes: which options a backend takes, asked of the plugin's own class without its engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Protocol, cast
+
+from penstock.backend import OptionValue
+from penstock.config.origins import Setting
+from penstock.errors import UsageError
+from penstock.hookspecs import BackendDeclaration
+from penstock.importing import imported
+from penstock.secret import Secret
+
+__all__ = ["Takes"]
+
+
+class _Options(Protocol):
+    """What a declaration's `options` names."""
+
+    def of(self, options: Mapping[str, OptionValue], /) -> object: ...
+
+
+class Takes:
+    """The options of one backend. One that declares no class takes anything, unchecked."""
+
+    def __init__(self, declared: BackendDeclaration) -> None:
+        self.backend = declared.name
+        self.reads_files = bool(declared.formats)
+        self._declared = declared
+
+    @cached_property
+    def _class(self) -> _Options | None:
+        """The class; raises `PluginError` where it cannot be imported."""
+        where = self._declared.options
+        return cast("_Options", imported(where, f"the options of {self.backend!r}")) if where else None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether anything is known of the options."""
+        return self._class is not None
+
+    @cached_property
+    def fields(self) -> Mapping[str, dataclasses.Field[Any]]:
+        """The options by name, with their defaults; none where the class is no dataclass."""
+        made: Any = self._class
+        return {f.name: f for f in dataclasses.fields(made)} if dataclasses.is_dataclass(made) else {}
+
+    @cached_property
+    def synonyms(self) -> Mapping[str, str]:
+        """Other names of options, and the option that each means."""
+        return dict(getattr(self._class, "SYNONYMS", {}))
+
+    @cached_property
+    def types(self) -> Mapping[str, object]:
+        """The types of the options, as far as Python can tell them."""
+        try:
+            return typing.get_type_hints(self._class)
+        except (NameError, TypeError):
+            return {}
+
+    @property
+    def document(self) -> str:
+        """What the class says of the options, for people."""
+        return getattr(self._class, "__doc__", None) or ""
+
+    def knows(self, name: str) -> bool:
+        """Whether there is an option of this name, as far as can be told."""
+        return not self.fields or name in self.fields or name in self.synonyms
+
+    def is_secret(self, name: str) -> bool:
+        """Whether an option holds a secret: its type says so."""
+        return "Secret" in self._type(name)
+
+    def value(self, name: str, setting: Setting) -> OptionValue:
+        """Return the value of an option as its backend wants it.
+
+        A text of a variable stays text for an option that is text, though it looks like a number;
+        a secret is put in a `Secret`.
+        """
+        value = cast("OptionValue", setting.value)
+        if setting.text is not None and self._is_text(name):
+            value = setting.text
+        return Secret(value) if isinstance(value, str) and self.is_secret(name) else value
+
+    def refusal(self, options: Mapping[str, OptionValue]) -> UsageError | None:
+        """Return why the backend does not take these, None if it does."""
+        if self._class is None:
+            return None
+        try:
+            self._class.of(options)
+        except UsageError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # a plugin's own way to refuse a value
+            return UsageError(f"{self.backend} does not take it: {error!r}")
+        return None
+
+    def _type(self, name: str) -> str:
+        name = self.synonyms.get(name, name)
+        return str(self.fields[name].type) if name in self.fields else ""
+
+    def _is_text(self, name: str) -> bool:
+        words = self._type(name)
+        return ("str" in words or "Secret" in words) and not any(
+            kind in words for kind in ("int", "float", "bool")
+        )
