@@ -3,7 +3,8 @@
 Python blocks run in order and in one namespace, with `await` at the top level as in a notebook. A
 block that begins with the comment `# name.py` is also saved under that name, and a toml block with
 entry points installs it, as a distribution of a folder that exists for this test alone. Lines of sh
-blocks that begin with `penstock`, or pipe into it, are run.
+blocks that begin with `penstock`, or pipe into it, are run. A toml block that begins with the comment
+`# penstock.toml` is the configuration of all that runs on its page.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ANY_MODEL = "/path/to/model.gguf"
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"# (\w+)\.py\n")
+CONFIGURATION = "# penstock.toml\n"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,15 @@ def install(folder: Path, groups: dict[str, dict[str, str]]) -> None:
     (info / "entry_points.txt").write_text("\n".join(lines))
 
 
+def configured(page: Path, folder: Path) -> Path:
+    """Return where to run what is on a page: in a folder with its configuration, if it has one."""
+    for block in blocks_of(page, "toml"):
+        if block.text.startswith(CONFIGURATION):
+            (folder / "penstock.toml").write_text(block.text, encoding="utf-8")
+            return folder
+    return ROOT
+
+
 def execute(block: Block, page: Path, names: dict[str, object]) -> None:
     """Run one block; a traceback names the page and its line."""
     text = block.text.replace(ANY_MODEL, str(penstock_pocket.path()))
@@ -110,18 +121,20 @@ def execute(block: Block, page: Path, names: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
-def test_the_code_of_a_page_runs(page, folder):
+def test_the_code_of_a_page_runs(page, folder, monkeypatch):
     prepare(page, folder)
+    monkeypatch.chdir(configured(page, folder))
     names: dict[str, object] = {"__name__": "from_the_docs"}
     for block in blocks_of(page, "python"):
         execute(block, page, names)
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
-def test_a_command_on_a_page_succeeds(page, line):
+def test_a_command_on_a_page_succeeds(page, line, tmp_path):
     scripts = sysconfig.get_path("scripts")
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {line}"],
+        cwd=configured(ROOT / page, tmp_path),
         env=os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

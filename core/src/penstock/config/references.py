@@ -17,9 +17,11 @@ from penstock.errors import UsageError
 __all__ = ["KINDS", "Reference", "is_open"]
 
 KINDS: Final = ("env", "file", "keyring", "command")
-_SECONDS: Final = 30.0
 _LARGEST: Final = 64 * 1024
-_FORMS: Final = '{ env = "NAME" }, { file = "PATH" }, { keyring = "SERVICE/USER" } or { command = ["PROGRAM", …] }'
+_FORMS: Final = (
+    '{ env = "NAME" }, { file = "PATH" }, { keyring = "SERVICE/USER" } '
+    'or { command = ["PROGRAM", …] }'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,17 @@ class Reference:
             return None
         return cls(kind, name)
 
-    def resolve(self, origin: Origin) -> str:
-        """Return the text; may block, for seconds if a program or a person is asked.
+    def resolve(self, origin: Origin, *, seconds: float = 30.0) -> str:
+        """Return the text; may block, as a program or a person is asked. A program may take
+        `seconds`.
 
         Paths are relative to the folder of the file that the reference stands in. Raises
         `UsageError`, in which the text never is.
         """
-        text = _RESOLVE[self.kind](self, origin)
+        if self.kind == "command":
+            text = _from_command(self, origin, seconds)
+        else:
+            text = _RESOLVE[self.kind](self, origin)
         if not text:
             raise UsageError("holds nothing")
         return text
@@ -123,18 +129,18 @@ def _from_keyring(reference: Reference, origin: Origin) -> str:
     return text
 
 
-def _from_command(reference: Reference, origin: Origin) -> str:
+def _from_command(reference: Reference, origin: Origin, seconds: float) -> str:
     _refuse_foreign(origin)
     folder = None if origin.file is None else origin.file.parent
-    status, printed = _run(list(reference.name), folder)
+    status, printed = _run(list(reference.name), folder, seconds)
     if status is None:
-        raise UsageError(f"the program took longer than {_SECONDS:g} s")
+        raise UsageError(f"the program took longer than {seconds:g} s")
     if status:
         raise UsageError(f"the program ended with status {status}")
     return _line(printed, "the program printed no text in UTF-8")
 
 
-def _run(command: list[str], folder: Path | None) -> tuple[int | None, bytes]:
+def _run(command: list[str], folder: Path | None, seconds: float) -> tuple[int | None, bytes]:
     """Run a program; return its status, None if it took too long, and what it printed."""
     try:
         done = subprocess.run(  # noqa: S603  # it is what the user's own file asks for
@@ -142,7 +148,7 @@ def _run(command: list[str], folder: Path | None) -> tuple[int | None, bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
+            timeout=seconds,
             cwd=folder,
             check=False,
         )
@@ -185,5 +191,4 @@ _RESOLVE: Final = {
     "env": _from_env,
     "file": _from_file,
     "keyring": _from_keyring,
-    "command": _from_command,
 }

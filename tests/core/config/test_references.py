@@ -1,0 +1,274 @@
+"""Secrets are kept elsewhere, looked up when a model is loaded, and told to nobody."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringError
+from penstock.config import Config
+from penstock.config.auditing import Auditor
+from penstock.config.choosing import choose
+from penstock.config.exposure import exposed
+from penstock.config.listing import as_toml, as_tree
+from penstock.config.origins import Origin
+from penstock.config.references import Reference
+from penstock.errors import ConfigError, UsageError
+from penstock.secret import Secret
+
+CANARY = "sk-canary-0123456789abcdef"
+CLOUD = '[models.cloud]\nbackend = "openai"\nmodel = "m"\n'
+PRINT = [sys.executable, "-c", f"print('{CANARY}')"]
+
+
+def spoken(error: BaseException) -> str:
+    """All that a person or a log may see of an error and of what is behind it."""
+    parts = ["".join(traceback.format_exception(error))]
+    one: BaseException | None = error
+    while one is not None:
+        parts += [repr(one), repr(vars(one)), repr(one.args), repr(getattr(one, "object", ""))]
+        one = one.__cause__ or one.__context__
+    return "\n".join(parts)
+
+
+def options(registry, given=None, name="cloud"):
+    return choose(Config.discovered(), name, registry).options(given or {})
+
+
+class Ring(KeyringBackend):
+    """A keyring with one entry, which breaks when it is asked for another user's."""
+
+    priority = 1
+
+    def get_password(self, service, username):
+        if username == "broken":
+            raise KeyringError(CANARY)
+        return CANARY if (service, username) == ("some/service", "me") else None
+
+    def set_password(self, service, username, password):
+        raise NotImplementedError
+
+    def delete_password(self, service, username):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def ring():
+    before = keyring.get_keyring()
+    keyring.set_keyring(Ring())
+    yield
+    keyring.set_keyring(before)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        '{ env = "LLM_KEY" }',
+        '{ file = "secrets/key" }',
+        '{ keyring = "some/service/me" }',
+        f"{{ command = {PRINT!r} }}",
+    ],
+)
+def test_a_reference_is_looked_up_when_the_model_is_loaded(
+    reference, write, registry, monkeypatch, ring
+):
+    path = write(f"{CLOUD}api_key = {reference}\n")
+    write(f"{CANARY}\n", "secrets/key")
+    monkeypatch.setenv("LLM_KEY", CANARY)
+    (path.parent / "deep").mkdir()
+    monkeypatch.chdir(path.parent / "deep")  # paths are from the folder of the file
+    assert CANARY not in repr(Config.discovered().settings)
+    key = options(registry)["api_key"]
+    assert key == Secret(CANARY)
+    assert CANARY not in repr(key)
+
+
+BROKEN = {
+    "a variable that is not set": ('{ env = "GONE" }', "the variable is not set (export GONE=…)"),
+    "a variable that is empty": ('{ env = "EMPTY" }', "holds nothing"),
+    "a file that is not there": ('{ file = "gone" }', "the file cannot be read: No such file or directory"),
+    "a file that is a folder": ('{ file = "." }', "the file cannot be read: Is a directory"),
+    "a file that is no text": ('{ file = "bytes" }', "the file holds no text in UTF-8"),
+    "a file that is a model": ('{ file = "large" }', "the file is too large for a secret"),
+    "an entry that is not there": (
+        '{ keyring = "other/me" }',
+        "the keyring has no such entry (keyring set other me)",
+    ),
+    "a keyring that breaks": ('{ keyring = "x/broken" }', "the keyring cannot be asked: KeyringError"),
+    "a program that is not there": (
+        '{ command = ["no-such-program"] }',
+        "the program cannot be run: No such file or directory",
+    ),
+    "a program that fails": (
+        f"{{ command = {[*PRINT[:2], PRINT[2] + '; exit(3)']!r} }}",
+        "the program ended with status 3",
+    ),
+    "a program that prints no text": (
+        f"""{{ command = {[*PRINT[:2], f"import os; os.write(1, b'{CANARY}' + bytes([255]))"]!r} }}""",
+        "the program printed no text in UTF-8",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_reference_that_leads_nowhere_is_told_without_the_value(
+    name, write, registry, monkeypatch, ring
+):
+    reference, said = BROKEN[name]
+    path = write(f"{CLOUD}api_key = {reference}\n")
+    (path.parent / "bytes").write_bytes(CANARY.encode() + b"\xff")
+    (path.parent / "large").write_bytes(CANARY.encode() * 4000)
+    monkeypatch.setenv("EMPTY", "")
+    with pytest.raises(ConfigError) as caught:
+        options(registry)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith("penstock.toml:4: models.cloud.api_key = { ")
+    assert str(problem).endswith(f" }}: {said}")
+    assert CANARY not in spoken(caught.value).replace(reference, "").replace(repr(reference), "") or (
+        "program" in name  # whose own text is the reference
+    )
+
+
+def test_all_references_that_lead_nowhere_are_told_at_once(write, registry):
+    write(f'{CLOUD}api_key = {{ env = "A" }}\norganization = {{ env = "B" }}\n')
+    with pytest.raises(ConfigError) as caught:
+        options(registry)
+    assert [problem.line for problem in caught.value.problems] == [4, 5]
+
+
+def test_a_reference_may_stand_for_any_option_and_is_read_as_its_type(write, registry, monkeypatch):
+    write(
+        f'{CLOUD}base_url = {{ env = "URL" }}\nretries = {{ env = "N" }}\nstream = {{ env = "S" }}\n'
+        'organization = { env = "N" }\n'
+    )
+    for name, text in {"URL": "http://127.0.0.1/v1", "N": "3", "S": "false"}.items():
+        monkeypatch.setenv(name, text)
+    assert options(registry) == {
+        "base_url": "http://127.0.0.1/v1",
+        "retries": 3,
+        "stream": False,
+        "organization": "3",
+    }
+
+
+def test_what_a_reference_leads_to_is_checked_and_not_told(write, registry, monkeypatch):
+    write(f'{CLOUD}base_url = {{ env = "URL" }}\n')
+    monkeypatch.setenv("URL", CANARY)
+    with pytest.raises(ConfigError) as caught:
+        options(registry)
+    assert str(caught.value) == (
+        'penstock.toml:4: models.cloud.base_url = { env = "URL" }: what it leads to '
+        "must be a URL such as 'http://127.0.0.1:8000/v1'"
+    )
+    assert CANARY not in spoken(caught.value)
+
+
+def test_an_option_of_the_call_wins_and_its_reference_is_not_looked_up(write, registry):
+    write(f'{CLOUD}api_key = {{ env = "GONE" }}\n')
+    assert options(registry, {"api_key": "mine"}) == {"api_key": "mine"}
+
+
+def test_a_secret_of_a_variable_stays_text_though_it_looks_like_a_number(
+    write, registry, monkeypatch
+):
+    write(CLOUD)
+    monkeypatch.setenv("PENSTOCK_MODELS__CLOUD__API_KEY", "123456")
+    assert options(registry) == {"api_key": Secret("123456")}
+
+
+# whose file it is
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
+def test_no_program_is_run_for_a_file_that_others_may_have_written(write, registry):
+    path = write(f"{CLOUD}api_key = {{ command = {PRINT!r} }}\n")
+    path.chmod(0o666)
+    with pytest.raises(ConfigError, match="no program is run for a file that somebody else may"):
+        options(registry)
+    named = choose(Config.read(path), "cloud", registry)
+    assert named.options({}) == {"api_key": Secret(CANARY)}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
+def test_check_warns_of_plain_text_and_of_what_everybody_can_read(write, registry):
+    path = write(f'{CLOUD}api_key = "{CANARY}"\n[models.b]\nextends = "cloud"\n')
+    path.chmod(0o644)
+    assert warnings(registry) == [
+        'penstock.toml:4: models.cloud.api_key = "***": a secret in plain text '
+        '(write api_key = { env = "NAME" }, or name a file, a keyring or a command)',
+        "penstock.toml: holds a secret, and everybody on this machine can read it "
+        "(chmod o-r penstock.toml)",
+    ]
+    path.chmod(0o600)
+    assert len(warnings(registry)) == 1
+    write(f'{CLOUD}api_key = {{ file = "key" }}\n')
+    key = write(CANARY, "key")
+    key.chmod(0o644)
+    assert warnings(registry) == [
+        'penstock.toml:4: models.cloud.api_key = { file = "key" }: '
+        "everybody on this machine can read the file (chmod o-r key)"
+    ]
+    key.chmod(0o600)
+    assert warnings(registry) == []
+
+
+def warnings(registry) -> list[str]:
+    config = Config.discovered()
+    return [str(warning) for warning in exposed(config, Auditor(config, registry))]
+
+
+# never shown
+
+
+def test_what_is_listed_holds_no_secret(write, registry):
+    write(f"""
+        {CLOUD}
+        api_key = "{CANARY}"
+        base_url = "https://me:{CANARY}@example.com/v1"
+        headers = ["X-Title: mine", "X-Api-Key: {CANARY}", "Authorization: Bearer {CANARY}"]
+        query = ["access_token={CANARY}", "api-version=preview"]
+    """)
+    config = Config.discovered()
+    auditor = Auditor(config, registry)
+    assert auditor.problems() == []
+    for shown in ("\n".join(as_toml(config, auditor)), repr(as_tree(config, auditor))):
+        assert CANARY not in shown
+        assert "https://***@example.com/v1" in shown
+        assert "X-Title: mine" in shown
+        assert "api-version=preview" in shown
+
+
+@pytest.mark.parametrize("key", ["api_kye", "apikey", "secret", "my_token", "password", "auth"])
+def test_a_secret_under_a_wrong_name_is_not_told_either(key, write, look):
+    write(f'{CLOUD}{key} = "{CANARY}"\n')
+    (problem,) = look()
+    assert f'models.cloud.{key} = "***": unknown key' in problem
+
+
+def test_a_reference_prints_as_it_is_written():
+    for table in (
+        {"env": "A"},
+        {"file": "a/b"},
+        {"keyring": "a/b"},
+        {"command": ["pass", "show", "a b"]},
+    ):
+        kind, name = next(iter(table.items()))
+        assert str(Reference.of(table)).startswith(f"{{ {kind} = ")
+        assert Reference.of(table).kind == kind
+
+
+def test_a_program_that_takes_too_long_is_told():
+    reference = Reference("command", (sys.executable, "-c", "import time; time.sleep(60)"))
+    with pytest.raises(UsageError, match=r"took longer than 0\.2 s"):
+        reference.resolve(Origin("here"), seconds=0.2)
+
+
+def test_home_is_expanded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "key").write_text("x\n")
+    assert Reference("file", "~/key").resolve(Origin("here", file=Path("/nowhere/a"))) == "x"
