@@ -163,9 +163,11 @@ class Registry:
 
     def backends_for(self, path: Path) -> list[str]:
         """Return the names of all backends that load files like `path`, the first choice first."""
-        return self._readers(path.suffix.lstrip(".").lower()) or self._readers(_magic(path))
+        return self.readers(path.suffix) or self.readers(_magic(path))
 
-    def _readers(self, form: str) -> list[str]:
+    def readers(self, form: str) -> list[str]:
+        """Return the names of all backends that load a format, such as "gguf" or ".gguf"."""
+        form = form.lstrip(".").lower()
         able = [b for b in self.backends.values() if form in b.formats]
         able.sort(key=lambda b: (b.priority, b.name), reverse=True)
         return [b.name for b in able]

@@ -13,11 +13,12 @@ from penstock.config.merging import Settings, below
 from penstock.config.nearest import nearest, suggestion
 from penstock.config.origins import Setting, dotted
 from penstock.config.takes import Takes
-from penstock.config.targets import backend_of, exists, target_of
+from penstock.config.targets import backend_of, exists, hashed, located
 from penstock.config.telling import expectation, problem_at
 from penstock.errors import PenstockError, UsageError
 from penstock.problem import Problem
 from penstock.registry import Registry, Target
+from penstock.request import CONSTRAINTS
 
 __all__ = ["Auditor"]
 
@@ -39,6 +40,7 @@ class Auditor:
         """
         config = self._config
         found = dict.fromkeys([*config.problems, *self._of_the_default()])
+        found |= dict.fromkeys(self.of_the_sampling(config.of_model(None)))
         extended = {base for name in config.models for base in config.chain(name)[1:]}
         for name in config.models:
             whole = name not in extended and not config.problems
@@ -55,12 +57,14 @@ class Auditor:
             return
         target = None
         try:
-            target = target_of(settings, self._registry)
+            target = located(settings, self._registry)
         except PenstockError as error:
-            yield self._about_the_source(settings, error)
+            yield problem_at(settings["source",], error.message, error.hint or "")
+        if target is not None:
+            yield from self._of_the_hash(target, settings.get(("sha256",)))
         if loaded and target is not None:
             yield from self._incomplete(name, settings, target)
-        yield from self._of_the_sampling(settings)
+        yield from self.of_the_sampling(settings)
         yield from self._of_the_options(name, settings, self.takes_of(settings, target))
 
     def takes_of(self, settings: Settings, target: Target | None) -> list[Takes]:
@@ -73,7 +77,7 @@ class Auditor:
         """Return what tells the options of a model, none where its backend is not here."""
         settings = self._config.of_model(name)
         try:
-            return self.takes_of(settings, target_of(settings, self._registry))
+            return self.takes_of(settings, located(settings, self._registry))
         except (KeyError, PenstockError):
             return []
 
@@ -112,17 +116,20 @@ class Auditor:
                     source, f"{backend.value} reads files", "did you mean 'source'?"
                 )
 
-    def _about_the_source(self, settings: Settings, error: PenstockError) -> Problem:
-        about = settings.get(("sha256",)) if "hash" in error.message else settings.get(("source",))
-        assert about is not None
-        return problem_at(about, error.message, error.hint or "")
+    def _of_the_hash(self, target: Target, sha256: Setting | None) -> Iterator[Problem]:
+        try:
+            hashed(target, sha256)
+        except UsageError as error:
+            assert sha256 is not None
+            yield problem_at(sha256, error.message, error.hint or "")
 
-    def _of_the_sampling(self, settings: Settings) -> Iterator[Problem]:
+    def of_the_sampling(self, settings: Settings) -> Iterator[Problem]:
+        """Yield what is wrong with sampling options together; each alone is right."""
         try:
             sampling_of(settings)
-        except UsageError as error:  # each alone is right
-            names = [key for key in settings if key[0] == "sampling" and key[1] in error.message]
-            yield problem_at(settings[names[-1]], error.message, error.hint or "")
+        except UsageError as error:
+            last = [one for key, one in settings.items() if key[0] == "sampling" and key[1] in CONSTRAINTS]
+            yield problem_at(last[-1], error.message, error.hint or "")
 
     def _of_the_options(
         self, name: str, settings: Settings, able: list[Takes]
@@ -204,4 +211,4 @@ def _is_own(setting: Setting, name: str) -> bool:
 
 def _beside(setting: Setting, text: str) -> bool:
     file = setting.origin.file
-    return file is not None and (file.parent / text).exists()
+    return file is not None and exists(str(file.parent / text))

@@ -29,7 +29,6 @@ _MUST: Final[Mapping[str, str]] = {
     "model_type": "must be a table",
     "model_attributes_type": "must be a table",
     "list_type": "must be an array of texts",
-    "missing": "is missing",
     "string_pattern_mismatch": "must be 64 hexadecimal digits",
 }
 
@@ -70,18 +69,16 @@ def _down(table: dict[str, Any], key: Key) -> dict[str, Any]:
 
 
 def _problem(layer: Layer, told: ErrorDetails) -> Problem:
-    setting = _setting(layer, told["loc"])
+    setting, name = _setting(layer, told["loc"]), str(told["loc"][-1])
+    what, hint = _MUST.get(told["type"], told["msg"]), ""
     if told["type"] == "extra_forbidden":
-        name = str(told["loc"][-1])
-        masked = is_secretive(name) and not isinstance(setting.value, Mapping)
-        hint = suggestion(name, _siblings(told["loc"]))
-        return problem_at(setting, "unknown key", hint, masked=masked)
-    if told["type"] == "missing":
-        return problem_at(setting, f"has no {told['loc'][-1]}")
-    if told["type"] == "literal_error":
-        allowed = told["ctx"]["expected"].replace(" or ", ", ")
-        return problem_at(setting, f"must be one of {allowed}")
-    return problem_at(setting, _MUST.get(told["type"], told["msg"]))
+        what, hint = "unknown key", suggestion(name, _siblings(told["loc"]))
+    elif told["type"] == "missing":
+        what = f"has no {name}"
+    elif told["type"] == "literal_error":
+        what = f"must be one of {told['ctx']['expected'].replace(' or ', ', ')}"
+    masked = is_secretive(name) and not isinstance(setting.value, Mapping)
+    return problem_at(setting, what, hint, masked=masked)
 
 
 def _key(layer: Layer, place: tuple[int | str, ...]) -> Key | None:

@@ -154,13 +154,13 @@ def choose(config: Config, wanted: str | None, registry: Registry) -> Choice:
     name = config.name_of(text)
     settings = config.of_model(name)
     auditor = Auditor(config, registry)
+    problems = [*(auditor.of_the_sampling(settings) if name is None else auditor.of_model(name))]
+    if problems:
+        raise ConfigError(problems)
     if name is None:
         default = None if wanted else config.settings.get(("default",))
         target, takes = _unnamed(text, default, config, registry), []
     else:
-        problems = list(auditor.of_model(name))
-        if problems:
-            raise ConfigError(problems)
         target = target_of(settings, registry)
         takes = auditor.takes_of(settings, target)
     return Choice(

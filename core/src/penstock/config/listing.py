@@ -8,7 +8,7 @@ from typing import Any
 from penstock.config.auditing import Auditor
 from penstock.config.config import Config
 from penstock.config.exposure import is_secret
-from penstock.config.masking import MASK, masked, written
+from penstock.config.masking import MASK, is_secretive, masked, written
 from penstock.config.origins import Key, Setting, dotted
 from penstock.secret import Secret
 
@@ -43,15 +43,18 @@ def seen(key: Key, setting: Setting, auditor: Auditor) -> object:
     """Return the value that people may see: in place of a secret, one that prints as `***`."""
     value = setting.value
     option = key[:1] == ("models",) and key[2:3] == ("options",)
-    if option and isinstance(value, str) and is_secret(key[1], key[3], auditor):
-        return Secret(value)
+    if option and not isinstance(value, Mapping) and is_secret(key[1], key[3], auditor):
+        return Secret(str(value))
     return value
 
 
 def json_value(value: object) -> object:
     """Return a value as JSON has it, with what looks like a secret masked."""
     if isinstance(value, Mapping):
-        return {str(name): json_value(inner) for name, inner in value.items()}
+        return {
+            str(name): MASK if is_secretive(str(name)) else json_value(inner)
+            for name, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [json_value(inner) for inner in value]
     if isinstance(value, Secret):

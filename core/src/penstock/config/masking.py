@@ -72,9 +72,13 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _inner(name: str, value: object) -> str:
+    return _text(MASK) if is_secretive(name) else written(value)
+
+
 def _table(table: Mapping[str, object]) -> str:
     reference = Reference.seen(table)
     if reference is not None:
         return str(reference)
-    pairs = (f"{dotted([str(name)])} = {written(value)}" for name, value in table.items())
+    pairs = (f"{dotted([str(name)])} = {_inner(str(name), value)}" for name, value in table.items())
     return f"{{ {', '.join(pairs)} }}" if table else "{}"

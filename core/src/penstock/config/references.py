@@ -80,7 +80,7 @@ class Reference:
 
     def path(self, origin: Origin) -> Path:
         """Return the path of a `file` reference."""
-        path = Path(str(self.name)).expanduser()
+        path = Path(os.path.expanduser(str(self.name)))  # unlike Path's, never an error
         return path if origin.file is None else origin.file.parent / path
 
 
@@ -88,7 +88,7 @@ def is_open(path: Path) -> bool:
     """Whether everybody on this machine may read a file."""
     try:
         return os.name == "posix" and bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -105,7 +105,7 @@ def _from_file(reference: Reference, origin: Origin) -> str:
         path = reference.path(origin)
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"the file cannot be read: {_reason(error)}") from error
     if len(content) > _LARGEST:
         raise UsageError("the file is too large for a secret")

@@ -11,7 +11,7 @@ from penstock.config.origins import Origin, Setting
 from penstock.errors import UsageError
 from penstock.registry import Registry, Target
 
-__all__ = ["backend_of", "exists", "placed", "target_of"]
+__all__ = ["backend_of", "exists", "hashed", "located", "placed", "target_of"]
 
 _HASHED = ("http", "https")
 """The schemes whose files can be compared with a hash."""
@@ -19,6 +19,14 @@ _HASHED = ("http", "https")
 
 def target_of(settings: Settings, registry: Registry) -> Target:
     """Return what a model's settings say is to be loaded.
+
+    Raises as `located` and `hashed` do.
+    """
+    return hashed(located(settings, registry), settings.get(("sha256",)))
+
+
+def located(settings: Settings, registry: Registry) -> Target:
+    """Return the same without the hash.
 
     A path is relative to the folder of the file it stands in, if it is there. Raises `UsageError`
     where source and backend do not go together, and `UnknownBackend` or `UnknownSource`.
@@ -31,7 +39,21 @@ def target_of(settings: Settings, registry: Registry) -> Target:
         target = _for_backend(str(backend.value), text, registry)
     if target.scheme is None and source is not None and _reads_files(target, registry):
         target = replace(target, rest=placed(target.rest, source.origin))
-    return _hashed(target, settings.get(("sha256",)))
+    return target
+
+
+def hashed(target: Target, sha256: Setting | None) -> Target:
+    """Return a target with the hash that its file must have.
+
+    Raises `UsageError` for one that is compared with none, or that has one already.
+    """
+    if sha256 is None:
+        return target
+    if target.scheme not in _HASHED:
+        raise UsageError("a hash is compared for sources on the web alone", hint="https:…")
+    if "#" in target.rest:
+        raise UsageError("there is a hash in the source already", hint="leave one of them out")
+    return replace(target, rest=f"{target.rest}#sha256={str(sha256.value).lower()}")
 
 
 def backend_of(settings: Settings, target: Target | None, registry: Registry) -> str | None:
@@ -41,8 +63,7 @@ def backend_of(settings: Settings, target: Target | None, registry: Registry) ->
         return str(named.value)
     if target is None or target.backend is not None:
         return None if target is None else target.backend
-    suffix = Path(target.rest.partition("#")[0]).suffix
-    able = registry.backends_for(Path(f"model{suffix}")) if suffix else []
+    able = registry.readers(Path(target.rest.partition("#")[0]).suffix)
     return able[0] if able else None
 
 
@@ -71,13 +92,3 @@ def _for_backend(backend: str, text: str, registry: Registry) -> Target:
 
 def _reads_files(target: Target, registry: Registry) -> bool:
     return target.backend is None or bool(registry.backends[target.backend].formats)
-
-
-def _hashed(target: Target, sha256: Setting | None) -> Target:
-    if sha256 is None:
-        return target
-    if target.scheme not in _HASHED:
-        raise UsageError("a hash is compared for sources on the web alone", hint="https:…")
-    if "#" in target.rest:
-        raise UsageError("there is a hash in the source already", hint="leave one of them out")
-    return replace(target, rest=f"{target.rest}#sha256={str(sha256.value).lower()}")
