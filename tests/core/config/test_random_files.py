@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def every_look_at(config: Config) -> None:
     for problem in [*auditor.problems(), *exposed(config, auditor)]:
         assert isinstance(problem, Problem)
         assert str(problem)
-    assert list(as_toml(config, auditor, origins=True)) is not None
+    tomllib.loads("\n".join(as_toml(config, auditor, origins=True)))
     json.dumps(as_tree(config, auditor), default=str)
     for name in config.models:
         try:

@@ -73,8 +73,6 @@ def _problem(layer: Layer, told: ErrorDetails) -> Problem:
     what, hint = _MUST.get(told["type"], told["msg"]), ""
     if told["type"] == "extra_forbidden":
         what, hint = "unknown key", suggestion(name, _siblings(told["loc"]))
-    elif told["type"] == "missing":
-        what = f"has no {name}"
     elif told["type"] == "literal_error":
         what = f"must be one of {told['ctx']['expected'].replace(' or ', ', ')}"
     masked = is_secretive(name) and not isinstance(setting.value, Mapping)

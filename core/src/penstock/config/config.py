@@ -75,7 +75,7 @@ class Config:
         tolerant: bool = False,
     ) -> Config:
         """Return what one file says, instead of those that would be found, and the variables."""
-        return cls._with([layer_of_file(Path(path).expanduser())], environ, flags, tolerant)
+        return cls._with([layer_of_file(Path(os.path.expanduser(path)))], environ, flags, tolerant)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Config:

@@ -8,7 +8,7 @@ from typing import Final
 
 from penstock.config.layers import Layer, is_table, layer_of
 from penstock.config.nearest import nearest
-from penstock.config.origins import Key, Origin, Setting
+from penstock.config.origins import Key, Origin, Setting, dotted
 from penstock.errors import UsageError
 from penstock.problem import Problem
 
@@ -51,7 +51,7 @@ def layer_of_flags(pairs: Iterable[str], flag: str) -> Layer:
     layers = []
     for pair in pairs:
         key, text = _split(pair, flag)
-        layers.append(_layer(key, text, f"{flag} {'.'.join(key)}"))
+        layers.append(_layer(key, text, f"{flag} {dotted(key)}"))
     return _together(layers, [])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 from penstock.config.origins import Key, Setting
 from penstock.request import CONSTRAINTS
 
 __all__ = ["Settings", "below", "merged", "over"]
 
-Settings = Mapping[Key, Setting]
+Settings: TypeAlias = Mapping[Key, Setting]
 
 
 def merged(several: Iterable[Settings]) -> Settings:

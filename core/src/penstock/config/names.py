@@ -35,7 +35,7 @@ class Names:
         self.problems = (
             *self._wrong_names(),
             *self._clashing_aliases(),
-            *self._clashing_presets(),
+            *self._wrong_presets(),
             *self._wrong_bases(),
         )
 
@@ -74,8 +74,10 @@ class Names:
                 else:
                     self.aliases[alias] = name
 
-    def _clashing_presets(self) -> Iterator[Problem]:
+    def _wrong_presets(self) -> Iterator[Problem]:
         for name in self._presets:
+            if ("presets", name, "target") not in self._settings:
+                yield self._at(("presets", name), "has no target")
             owner = name if name in self.models else self.aliases.get(name)
             if owner is not None:
                 what = f"{name!r} is what models.{dotted([owner])} is called already"

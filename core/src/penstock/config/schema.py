@@ -108,7 +108,10 @@ DeadlinesTable = create_model("DeadlinesTable", __base__=_Table, **_DEADLINES)
 class Preset(_Table):
     """A short name for a model."""
 
-    target: Text
+    # Another place may say the rest of it: that there is a target is looked at when all are merged.
+    model_config = ConfigDict(json_schema_extra={"required": ["target"]})
+
+    target: Text = ""
     """What is loaded in its place."""
     summary: str = ""
     """One line for people."""
