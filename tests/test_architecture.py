@@ -39,7 +39,7 @@ PACKAGES = {
 HEAVY = {
     "aiohttp", "ctransformers", "filelock", "httpx", "httpx2", "huggingface_hub", "jinja2",
     "llama_cpp", "llguidance", "numpy", "openai", "platformdirs", "pydantic", "pytest", "rich",
-    "trio", "typer",
+    "tomllib", "trio", "typer",
 }  # fmt: skip
 NAMES_OF_OTHERS = re.compile(
     r"llama|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers", re.IGNORECASE
@@ -204,6 +204,7 @@ def test_every_installed_backend_and_source_can_be_imported():
     assert {record.state for record in registry.records} == {"loaded"}
     for backend in registry.backends.values():
         assert callable(pkgutil.resolve_name(backend.factory))
+        assert callable(pkgutil.resolve_name(backend.options).of)
     for source in registry.sources.values():
         assert callable(pkgutil.resolve_name(source.resolve))
 

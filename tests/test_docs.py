@@ -3,8 +3,8 @@
 Python blocks run in order and in one namespace, with `await` at the top level as in a notebook. A
 block that begins with the comment `# name.py` is also saved under that name, and a toml block with
 entry points installs it, as a distribution of a folder that exists for this test alone. Lines of sh
-blocks that begin with `penstock`, or pipe into it, are run. A toml block that begins with the comment
-`# penstock.toml` is the configuration of all that runs on its page.
+blocks that begin with `penstock`, or pipe into it, are run. A toml block that begins with the
+comment `# penstock.toml` is the configuration of all that runs on its page.
 """
 
 from __future__ import annotations

@@ -52,9 +52,9 @@ def load(
     sampling     options for every call that leaves them open
     deadlines    for loading, and for every call that leaves them open
     unsupported  what to do with an option the engine does not honour; by default it is an `error`
-    config       a path, a mapping in the form of penstock.toml, a `penstock.config.Config`, or False
-                 for none; None takes what is found: penstock.toml and its kin, and the variables
-                 `PENSTOCK_…`. What is given here wins over what it says of the model
+    config       a path, a mapping in the form of penstock.toml, a `penstock.config.Config`, or
+                 False for none; None takes what is found: penstock.toml and its kin, and the
+                 variables `PENSTOCK_…`. What is given here wins over what it says of the model
     on_progress  called with `LoadProgress`, from any thread; phases and shares never go back.
                  `loading.progress()` iterates over the same
     registry     the plugins to use; by default, all that are installed
@@ -235,9 +235,7 @@ class _Loader:
         """Read the configuration, on a thread; return what it says for every call."""
         self._forward.restart()
         self._forward(LoadProgress("resolving", 0.0))
-        self._choice = choice = await anyio.to_thread.run_sync(
-            self._choose, abandon_on_cancel=True
-        )
+        self._choice = choice = await anyio.to_thread.run_sync(self._choose, abandon_on_cancel=True)
         return Defaults(
             sampling=choice.sampling, deadlines=choice.deadlines, unsupported=choice.unsupported
         )

@@ -120,7 +120,9 @@ def test_a_wrong_file_is_not(text, schema, write, look):
 
 def test_editors_can_show_what_options_mean_and_what_they_are_without(schema):
     entry = schema["$defs"]["Entry"]
-    places = {one["if"]["properties"]["backend"]["const"]: one["then"] for one in entry["allOf"][:-1]}
+    places = {
+        one["if"]["properties"]["backend"]["const"]: one["then"] for one in entry["allOf"][:-1]
+    }
     option = places["llamacpp"]["properties"]["n_batch"]
     assert option["description"] == "tokens llama.cpp accepts in one call"
     assert option["default"] == 2048

@@ -177,7 +177,7 @@ async def test_what_is_no_configuration_is_refused():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("loacl", "there is no model and no file 'loacl'. Did you mean 'local'? The configuration has local"),
+        ("loacl", "no file 'loacl'. Did you mean 'local'? The configuration has local"),
         ("qwen3-0.6", "Did you mean 'qwen3-0.6b'"),
         ("sma11", "Did you mean 'small'"),
         ("zzz", "there is no model and no file 'zzz'. The configuration has local"),
@@ -192,10 +192,12 @@ async def test_an_unknown_name_is_told_with_the_nearest(name, said, write):
 
 async def test_a_default_that_means_nothing_is_told_with_its_place(write, monkeypatch):
     write(ECHO.replace('default = "local"', 'default = "loacl"'))
-    with pytest.raises(ConfigError, match=r"^penstock\.toml:2: default = \"loacl\": there is no such"):
+    with pytest.raises(
+        ConfigError, match=r"^penstock\.toml:2: default = \"loacl\": there is no such"
+    ):
         await penstock.load().__aenter__()
     monkeypatch.setenv("PENSTOCK_MODEL", "lcal")
-    with pytest.raises(ConfigError, match=r"^PENSTOCK_MODEL = \"lcal\": .*Did you mean 'local'\?"):
+    with pytest.raises(ConfigError, match=r"^PENSTOCK_MODEL = \"lcal\": .*did you mean 'local'\?"):
         await penstock.load().__aenter__()
 
 
@@ -209,7 +211,9 @@ async def test_what_is_wrong_with_another_model_stops_nobody(write):
     write(f'{ECHO}\n[models.other]\nbackend = "not-here"\nzzz = 1\n')
     async with penstock.load() as model:
         assert model.info.backend == "echo"
-    with pytest.raises(ConfigError, match=r"models\.other\.backend = \"not-here\": there is no such"):
+    with pytest.raises(
+        ConfigError, match=r"models\.other\.backend = \"not-here\": there is no such"
+    ):
         await penstock.load("other").__aenter__()
 
 
@@ -247,7 +251,12 @@ async def test_a_path_is_from_the_folder_of_its_file(write, monkeypatch):
     (path.parent / "models" / "x.gguf").symlink_to(penstock_pocket.path())
     (path.parent / "deep").mkdir()
     monkeypatch.chdir(path.parent / "deep")
-    for name, backend in {"a": "llamacpp", "b": "ctransformers", "p": "llamacpp", "": "llamacpp"}.items():
+    for name, backend in {
+        "a": "llamacpp",
+        "b": "ctransformers",
+        "p": "llamacpp",
+        "": "llamacpp",
+    }.items():
         async with penstock.load(name, options={"n_ctx": 128}) as model:
             assert model.info.backend == backend
 
@@ -259,7 +268,7 @@ async def test_presets_of_the_configuration_stand_beside_those_of_plugins(write)
         n_ctx = 128
         [presets]
         small = { target = "pocket:", summary = "3 MB" }
-        qwen3-0.6b = "pocket:"
+        "qwen3-0.6b" = "pocket:"
     """)
     for name in ("small", "tiny", "llamacpp:small", "qwen3-0.6b"):
         async with penstock.load(name, options={"n_ctx": 128}) as model:
@@ -286,14 +295,15 @@ async def test_an_id_of_a_server_is_taken_as_it_is(registry):
 # where the work is done
 
 
-async def test_reading_and_looking_secrets_up_never_block_the_loop(write, monkeypatch):
+async def test_reading_and_looking_secrets_up_never_block_the_loop(write):
+    slow = "import time; time.sleep(1); print('x')"
     write(f"""
         [models.a]
         backend = "openai"
         model = "m"
         base_url = "http://127.0.0.1:9/v1"
         flavor = "standard"
-        api_key = {{ command = {[sys.executable, "-c", "import time; time.sleep(1); print('x')"]!r} }}
+        api_key = {{ command = {[sys.executable, "-c", slow]!r} }}
     """)
     longest, stop = 0.0, False
 
@@ -316,18 +326,21 @@ async def test_reading_and_looking_secrets_up_never_block_the_loop(write, monkey
 
 def test_a_fresh_process_that_imports_penstock_imports_no_configuration():
     program = "import sys, penstock, penstock.sync; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     loaded = done.stdout.split()
     assert "penstock.loading" in loaded
-    assert not {"pydantic", "pydantic_core", "tomllib", "platformdirs", "penstock.config"} & {*loaded}
+    assert not {"pydantic", "pydantic_core", "tomllib", "platformdirs", "penstock.config"} & {
+        *loaded
+    }
 
 
 def test_without_files_a_load_imports_no_pydantic(here):
-    program = (
-        "import sys, penstock\nwith penstock.sync.load('echo:'): pass\n"
-        "print(*sys.modules)"
+    program = "import sys, penstock\nwith penstock.sync.load('echo:'): pass\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "penstock.config.config" in done.stdout.split()
     assert not {"pydantic", "pydantic_core"} & {*done.stdout.split()}
 
@@ -349,12 +362,15 @@ def test_checking_every_backends_options_imports_no_engine(write):
     """)
     program = (
         "import sys\nfrom penstock.config import Config\n"
-        "from penstock.config.auditing import Auditor\nfrom penstock.config.editors import json_schema\n"
+        "from penstock.config.auditing import Auditor\n"
+        "from penstock.config.editors import json_schema\n"
         "from penstock.registry import Registry\nregistry = Registry.installed()\n"
         "assert not Auditor(Config.discovered(), registry).problems()\njson_schema(registry)\n"
         "print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "penstock_llamacpp" in loaded
     assert not {

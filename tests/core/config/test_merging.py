@@ -192,13 +192,15 @@ def test_the_value_of_a_variable_is_read_as_toml_where_it_is_and_else_as_text(he
     }
 
 
-@pytest.mark.parametrize("name", ["PENSTOCK_MODELS__", "PENSTOCK_DEFAULT__X", "PENSTOCK_MODELS__A____B"])
+@pytest.mark.parametrize(
+    "name", ["PENSTOCK_MODELS__", "PENSTOCK_DEFAULT__X", "PENSTOCK_MODELS__A____B"]
+)
 def test_a_variable_that_names_no_key_is_told(name, here):
     with pytest.raises(ConfigError, match=f"^{name}: names no key"):
         Config.discovered(environ={name: "x"})
 
 
-@pytest.mark.parametrize("flag", ["models.local.device", "=x", "a..b=x", "a b=x", "a = 1\nb=2"])
+@pytest.mark.parametrize("flag", ["models.local.device", "=x", "a..b=x", "a b=x", "a\nb=2"])
 def test_a_flag_that_is_no_pair_is_refused(flag, here):
     with pytest.raises(UsageError, match="--set"):
         Config.discovered(flags=[flag])

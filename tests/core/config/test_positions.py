@@ -41,7 +41,7 @@ EXPECTED = {
     ("a",): 3,
     ("a", "b"): 3,
     ("a", "b", "c.d"): 3,
-    ("models",): 20,
+    ("models",): 21,
     ("models", "local"): 5,
     ("models", "local", "options"): 6,
     ("models", "local", "options", "n"): 6,
@@ -51,7 +51,7 @@ EXPECTED = {
     ("models", "local", "options", "several", 1, "z"): 7,
     ("models", "local", "options", "several", 2): 9,
     ("models", "local", "options", "é"): 9,
-    ("models", "last"): 21,
+    ("models", "last"): 22,
     ("list",): 11,
     ("list", 0): 11,
     ("list", 0, "name"): 12,
@@ -95,9 +95,7 @@ def assert_located(text: str) -> None:
 
 
 def test_every_way_to_write_a_key_is_known():
-    found = lines_of(TEXT)
-    assert found == EXPECTED | {("models",): found["models",]}
-    assert TEXT.split("\n")[found["models",] - 1] == "[models]"
+    assert lines_of(TEXT) == EXPECTED
     assert_located(TEXT)
 
 
@@ -112,7 +110,7 @@ def test_every_way_to_write_a_key_is_known():
         'a = """\\""""\nb = 1',
         'a = """x""\\\n  """\nb = 1',
         "a = [\n]\nb = {}\nc = [[], [{}]]",
-        '"" = 1\n[""."x y"]\nz = 2',
+        '"" = 1\n["."."x y"]\nz = 2',
         "a . b = 1\na\t.\tc = 2",
         "[ a . 'b' ]\nc=[ 1 , 2 , ]",
         "[a.b]\n[a]\nc = 1\n[a.d]",
@@ -130,10 +128,12 @@ NAMES = st.one_of(
     st.sampled_from(["a", "b", "models", "x-y", "_", "0"]),
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=4),
 )
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
-    ["a = 1", "[a]", '"""', "'''", "#", "x\ny = 2\n", "\\", '"', "{", "]]"]
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12
+) | st.sampled_from(["a = 1", "[a]", '"""', "'''", "#", "x\ny = 2\n", "\\", '"', "{", "]]"])
+SCALARS = st.one_of(
+    st.integers(-99, 99), st.booleans(), st.floats(allow_nan=False, width=16), TEXTS
 )
-SCALARS = st.one_of(st.integers(-99, 99), st.booleans(), st.floats(allow_nan=False, width=16), TEXTS)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3)
 )
@@ -155,9 +155,8 @@ class Writer:
         """Write a table behind its header; tables and arrays of tables may come behind it."""
         later = []
         for name, value in table.items():
-            if self._draw(st.booleans()) and isinstance(value, dict) and value:
-                later.append((name, value))
-            elif self._draw(st.booleans()) and self._is_array_of_tables(value):
+            apart = (isinstance(value, dict) and value) or self._is_array_of_tables(value)
+            if apart and self._draw(st.booleans()):
                 later.append((name, value))
             else:
                 self._noise()
@@ -207,7 +206,9 @@ class Writer:
         return f"'{name}'" if literal else json.dumps(name, ensure_ascii=False)
 
     def _noise(self) -> None:
-        self._lines += self._draw(st.lists(st.sampled_from(["", "# x = 1", "  ", "#[a]"]), max_size=2))
+        self._lines += self._draw(
+            st.lists(st.sampled_from(["", "# x = 1", "  ", "#[a]"]), max_size=2)
+        )
 
     @staticmethod
     def _is_array_of_tables(value: object) -> bool:
@@ -226,7 +227,7 @@ def test_every_key_of_any_document_is_found_where_it_stands(data, table):
 
 
 PIECES = st.sampled_from(
-    ["a", "b.c", '"d e"', "'f'", " = ", "\n", "[", "]", "[[", "]]", "{", "}", ",", "1", '"x"', "'y'",
+    ["a", "b.c", '"d e"', "'f'", " = ", "\n", "[", "]", "[[", "]]", "{", "}", ",", "1", '"x"',
      '"""', "'''", "#", " ", "\t", "\r\n", "true", "1.5", "1979-05-27", ".", "\\", "é", "a = 1\n",
      "[a]\n", "[[a]]\n", "b = [1,\n 2]\n", "c = {d = 1}\n", 'e = """\n"""\n'],
 )  # fmt: skip

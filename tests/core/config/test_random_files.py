@@ -26,7 +26,17 @@ REGISTRY = Registry.installed()
 SCHEMA = json_schema(REGISTRY)
 
 WORDS = ["local", "cloud", "a", "openai", "llamacpp", "echo", "pocket:", "echo:x", "auto", "env"]
-OPTIONS = ["n_ctx", "base_url", "api_key", "headers", "delay", "threads", "lora", "model", "template"]
+OPTIONS = [
+    "n_ctx",
+    "base_url",
+    "api_key",
+    "headers",
+    "delay",
+    "threads",
+    "lora",
+    "model",
+    "template",
+]
 KEYS = st.sampled_from(
     ["default", "models", "presets", "sampling", "deadlines", "unsupported", "target", "summary",
      "command", "file", "keyring", *ENTRY_KEYS, *OPTIONS, *WORDS, *CallOptions.__annotations__,
@@ -72,8 +82,7 @@ def refused(config: object) -> bool:
     try:
         Config.of(config)
     except ConfigError as error:
-        assert error.problems
-        return True
+        return bool(error.problems)
     return False
 
 
@@ -139,6 +148,8 @@ def test_any_variables_are_right_or_refused(tmp_path_factory, variables):
     every_look_at(Config.read(empty, environ=variables, tolerant=True))
 
 
-@pytest.mark.parametrize("data", [{"models": {"a": {"sampling": {"stop": 5}}}}, {"sampling": {"tools": [1]}}])
+@pytest.mark.parametrize(
+    "data", [{"models": {"a": {"sampling": {"stop": 5}}}}, {"sampling": {"tools": [1]}}]
+)
 def test_values_that_no_option_expects_are_refused(data):
     assert refused(data)

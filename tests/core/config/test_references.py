@@ -23,6 +23,7 @@ from penstock.secret import Secret
 
 CANARY = "sk-canary-0123456789abcdef"
 CLOUD = '[models.cloud]\nbackend = "openai"\nmodel = "m"\n'
+NO_TEXT = f"import os; os.write(1, b'{CANARY}' + bytes([255]))"
 PRINT = [sys.executable, "-c", f"print('{CANARY}')"]
 
 
@@ -82,7 +83,7 @@ def test_a_reference_is_looked_up_when_the_model_is_loaded(
     monkeypatch.setenv("LLM_KEY", CANARY)
     (path.parent / "deep").mkdir()
     monkeypatch.chdir(path.parent / "deep")  # paths are from the folder of the file
-    assert CANARY not in repr(Config.discovered().settings)
+    assert "command" in reference or CANARY not in repr(Config.discovered().settings)
     key = options(registry)["api_key"]
     assert key == Secret(CANARY)
     assert CANARY not in repr(key)
@@ -91,7 +92,10 @@ def test_a_reference_is_looked_up_when_the_model_is_loaded(
 BROKEN = {
     "a variable that is not set": ('{ env = "GONE" }', "the variable is not set (export GONE=…)"),
     "a variable that is empty": ('{ env = "EMPTY" }', "holds nothing"),
-    "a file that is not there": ('{ file = "gone" }', "the file cannot be read: No such file or directory"),
+    "a file that is not there": (
+        '{ file = "gone" }',
+        "the file cannot be read: No such file or directory",
+    ),
     "a file that is a folder": ('{ file = "." }', "the file cannot be read: Is a directory"),
     "a file that is no text": ('{ file = "bytes" }', "the file holds no text in UTF-8"),
     "a file that is a model": ('{ file = "large" }', "the file is too large for a secret"),
@@ -99,7 +103,10 @@ BROKEN = {
         '{ keyring = "other/me" }',
         "the keyring has no such entry (keyring set other me)",
     ),
-    "a keyring that breaks": ('{ keyring = "x/broken" }', "the keyring cannot be asked: KeyringError"),
+    "a keyring that breaks": (
+        '{ keyring = "x/broken" }',
+        "the keyring cannot be asked: KeyringError",
+    ),
     "a program that is not there": (
         '{ command = ["no-such-program"] }',
         "the program cannot be run: No such file or directory",
@@ -109,10 +116,10 @@ BROKEN = {
         "the program ended with status 3",
     ),
     "a program that prints no text": (
-        f"""{{ command = {[*PRINT[:2], f"import os; os.write(1, b'{CANARY}' + bytes([255]))"]!r} }}""",
+        f"{{ command = {[*PRINT[:2], NO_TEXT]!r} }}",
         "the program printed no text in UTF-8",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -129,7 +136,9 @@ def test_a_reference_that_leads_nowhere_is_told_without_the_value(
     (problem,) = caught.value.problems
     assert str(problem).startswith("penstock.toml:4: models.cloud.api_key = { ")
     assert str(problem).endswith(f" }}: {said}")
-    assert CANARY not in spoken(caught.value).replace(reference, "").replace(repr(reference), "") or (
+    assert CANARY not in spoken(caught.value).replace(reference, "").replace(
+        repr(reference), ""
+    ) or (
         "program" in name  # whose own text is the reference
     )
 
@@ -143,8 +152,8 @@ def test_all_references_that_lead_nowhere_are_told_at_once(write, registry):
 
 def test_a_reference_may_stand_for_any_option_and_is_read_as_its_type(write, registry, monkeypatch):
     write(
-        f'{CLOUD}base_url = {{ env = "URL" }}\nretries = {{ env = "N" }}\nstream = {{ env = "S" }}\n'
-        'organization = { env = "N" }\n'
+        f'{CLOUD}base_url = {{ env = "URL" }}\nretries = {{ env = "N" }}\n'
+        'stream = { env = "S" }\norganization = { env = "N" }\n'
     )
     for name, text in {"URL": "http://127.0.0.1/v1", "N": "3", "S": "false"}.items():
         monkeypatch.setenv(name, text)
@@ -199,10 +208,14 @@ def test_check_warns_of_plain_text_and_of_what_everybody_can_read(write, registr
     path = write(f'{CLOUD}api_key = "{CANARY}"\n[models.b]\nextends = "cloud"\n')
     path.chmod(0o644)
     assert warnings(registry) == [
-        'penstock.toml:4: models.cloud.api_key = "***": a secret in plain text '
-        '(write api_key = { env = "NAME" }, or name a file, a keyring or a command)',
-        "penstock.toml: holds a secret, and everybody on this machine can read it "
-        "(chmod o-r penstock.toml)",
+        (
+            'penstock.toml:4: models.cloud.api_key = "***": a secret in plain text '
+            '(write api_key = { env = "NAME" }, or name a file, a keyring or a command)'
+        ),
+        (
+            "penstock.toml: holds a secret, and everybody on this machine can read it "
+            "(chmod o-r penstock.toml)"
+        ),
     ]
     path.chmod(0o600)
     assert len(warnings(registry)) == 1
@@ -210,8 +223,10 @@ def test_check_warns_of_plain_text_and_of_what_everybody_can_read(write, registr
     key = write(CANARY, "key")
     key.chmod(0o644)
     assert warnings(registry) == [
-        'penstock.toml:4: models.cloud.api_key = { file = "key" }: '
-        "everybody on this machine can read the file (chmod o-r key)"
+        (
+            'penstock.toml:4: models.cloud.api_key = { file = "key" }: '
+            "everybody on this machine can read the file (chmod o-r key)"
+        )
     ]
     key.chmod(0o600)
     assert warnings(registry) == []
@@ -257,7 +272,7 @@ def test_a_reference_prints_as_it_is_written():
         {"keyring": "a/b"},
         {"command": ["pass", "show", "a b"]},
     ):
-        kind, name = next(iter(table.items()))
+        (kind,) = table
         assert str(Reference.of(table)).startswith(f"{{ {kind} = ")
         assert Reference.of(table).kind == kind
 

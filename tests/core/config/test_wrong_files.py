@@ -118,5 +118,7 @@ def test_a_problem_has_all_its_parts(write):
 
 
 def test_a_mapping_of_a_program_is_checked_too():
-    with pytest.raises(ConfigError, match=r"^config: models\.a\.sampling\.seed = -1: must be from 0"):
+    with pytest.raises(
+        ConfigError, match=r"^config: models\.a\.sampling\.seed = -1: must be from 0"
+    ):
         Config.of({"models": {"a": {"source": "x", "sampling": {"seed": -1}, "device": None}}})

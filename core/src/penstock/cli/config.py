@@ -116,7 +116,9 @@ def path(as_json: Json = False) -> int:
 
     found = list(reversed(places()))
     if as_json:
-        _print_json([{"kind": one.kind, "path": str(one.path), "found": one.found} for one in found])
+        _print_json(
+            [{"kind": one.kind, "path": str(one.path), "found": one.found} for one in found]
+        )
         return OK
     read = [one for one in found if one.found]
     sys.stdout.writelines(f"{one.path}\n" for one in read)

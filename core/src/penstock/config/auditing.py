@@ -12,8 +12,9 @@ from penstock.config.masking import is_secretive
 from penstock.config.merging import Settings, below
 from penstock.config.nearest import nearest, suggestion
 from penstock.config.origins import Setting, dotted
+from penstock.config.paths import exists
 from penstock.config.takes import Takes
-from penstock.config.targets import backend_of, exists, hashed, located
+from penstock.config.targets import backend_of, hashed, located
 from penstock.config.telling import expectation, problem_at
 from penstock.errors import PenstockError, UsageError
 from penstock.problem import Problem
@@ -45,7 +46,7 @@ class Auditor:
         for name in config.models:
             whole = name not in extended and not config.problems
             found |= dict.fromkeys(self.of_model(name, loaded=whole))
-        places = list(dict.fromkeys(problem.where for problem in found))
+        places = list(dict.fromkeys(where for layer in config.layers for where in layer.places()))
         return sorted(found, key=lambda one: (places.index(one.where), one.line or 0))
 
     def of_model(self, name: str, *, loaded: bool = True) -> Iterator[Problem]:
@@ -63,7 +64,7 @@ class Auditor:
         if target is not None:
             yield from self._of_the_hash(target, settings.get(("sha256",)))
         if loaded and target is not None:
-            yield from self._incomplete(name, settings, target)
+            yield from self._incomplete(name, settings)
         yield from self.of_the_sampling(settings)
         yield from self._of_the_options(name, settings, self.takes_of(settings, target))
 
@@ -95,7 +96,7 @@ class Auditor:
         if plain and not exists(target.rest) and not _beside(setting, text):
             yield problem_at(setting, "there is no such model", self._names_like(text))
 
-    def _incomplete(self, name: str, settings: Settings, target: Target) -> Iterator[Problem]:
+    def _incomplete(self, name: str, settings: Settings) -> Iterator[Problem]:
         source, backend = settings.get(("source",)), settings.get(("backend",))
         if backend is None:
             lacks = source is None
@@ -111,10 +112,11 @@ class Auditor:
                 hint='such as source = "hf:owner/repo"',
             )
         elif source is not None and backend is not None and source.key.endswith(f".{MODEL}"):
-            if self._registry.backends[str(backend.value)].formats:
-                yield problem_at(
-                    source, f"{backend.value} reads files", "did you mean 'source'?"
-                )
+            yield from self._misnamed(source, str(backend.value))
+
+    def _misnamed(self, source: Setting, backend: str) -> Iterator[Problem]:
+        if self._registry.backends[backend].formats:
+            yield problem_at(source, f"{backend} reads files", "did you mean 'source'?")
 
     def _of_the_hash(self, target: Target, sha256: Setting | None) -> Iterator[Problem]:
         try:
@@ -128,7 +130,11 @@ class Auditor:
         try:
             sampling_of(settings)
         except UsageError as error:
-            last = [one for key, one in settings.items() if key[0] == "sampling" and key[1] in CONSTRAINTS]
+            last = [
+                one
+                for key, one in settings.items()
+                if key[0] == "sampling" and key[1] in CONSTRAINTS
+            ]
             yield problem_at(last[-1], error.message, error.hint or "")
 
     def _of_the_options(
@@ -148,7 +154,9 @@ class Auditor:
             known = [*ENTRY_KEYS, *known]
         near = nearest(key, known)
         secret = is_secretive(key) or any(takes.is_secret(one) for takes in able for one in near)
-        inherited = "" if _is_own(setting, name) else f", the backend of {dotted(('models', name))},"
+        inherited = (
+            "" if _is_own(setting, name) else f", the backend of {dotted(('models', name))},"
+        )
         what = f"{able[0].backend}{inherited} has no such option"
         if len(able) != 1:
             what = "no backend here has such an option"
@@ -211,4 +219,4 @@ def _is_own(setting: Setting, name: str) -> bool:
 
 def _beside(setting: Setting, text: str) -> bool:
     file = setting.origin.file
-    return file is not None and exists(str(file.parent / text))
+    return file is not None and exists(file.parent / text)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from penstock.config.layers import Layer
+from penstock.config.layers import ENTRY_KEYS, MODEL, Layer
 from penstock.config.masking import is_secretive
 from penstock.config.nearest import suggestion
-from penstock.config.origins import Key, Origin, Setting, dotted
+from penstock.config.origins import Key, Origin, Setting, dotted, quoted
 from penstock.config.schema import Document, Entry, Preset
 from penstock.config.telling import problem_at
 from penstock.problem import Problem
@@ -33,16 +33,16 @@ _MUST: Final[Mapping[str, str]] = {
 }
 
 
-def checked(layer: Layer) -> tuple[tuple[Problem, ...], Layer]:
-    """Return all that is wrong with a layer by itself, and what is right of it."""
+def checked(layer: Layer) -> Layer:
+    """Return what is right of a layer by itself, with all that is wrong as its problems."""
     try:
         Document.model_validate(_nested(layer))
     except ValidationError as error:
         told = error.errors(include_url=False, include_input=False)
         problems = [*layer.problems, *(_problem(layer, one) for one in told)]
         wrong = {key for one in told if (key := _key(layer, one["loc"])) is not None}
-        return tuple(sorted(problems, key=_line)), layer.without(wrong)
-    return layer.problems, layer.without(())
+        return replace(layer.without(wrong), problems=tuple(sorted(problems, key=_line)))
+    return layer
 
 
 def _line(problem: Problem) -> int:
@@ -73,10 +73,24 @@ def _problem(layer: Layer, told: ErrorDetails) -> Problem:
     what, hint = _MUST.get(told["type"], told["msg"]), ""
     if told["type"] == "extra_forbidden":
         what, hint = "unknown key", suggestion(name, _siblings(told["loc"]))
+    if "did you mean" not in hint and (whole := _cut_name(layer, told["loc"])):
+        what, hint = "unknown key", f"a name with a dot is written in quotes: {quoted(whole)}"
     elif told["type"] == "literal_error":
         what = f"must be one of {told['ctx']['expected'].replace(' or ', ', ')}"
     masked = is_secretive(name) and not isinstance(setting.value, Mapping)
     return problem_at(setting, what, hint, masked=masked)
+
+
+def _cut_name(layer: Layer, place: tuple[int | str, ...]) -> str:
+    """Return the name that was meant, where a dot in it made two keys of it; else nothing."""
+    match place:
+        case ("presets", first, rest):
+            return f"{first}.{rest}"
+        case ("models", first, "options", rest):
+            setting = _setting(layer, place)
+            said = setting.value if isinstance(setting.value, Mapping) else ()
+            return f"{first}.{rest}" if {*ENTRY_KEYS, MODEL} & {*said} else ""
+    return ""
 
 
 def _key(layer: Layer, place: tuple[int | str, ...]) -> Key | None:

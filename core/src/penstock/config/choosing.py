@@ -16,9 +16,10 @@ from penstock.config.masking import is_secretive
 from penstock.config.merging import Settings, below
 from penstock.config.nearest import nearest
 from penstock.config.origins import Setting
+from penstock.config.paths import exists
 from penstock.config.references import Reference
 from penstock.config.takes import Takes
-from penstock.config.targets import exists, placed, target_of
+from penstock.config.targets import placed, target_of
 from penstock.config.telling import expectation, problem_at
 from penstock.errors import ConfigError, ModelNotFound, UsageError
 from penstock.problem import Problem
@@ -45,7 +46,8 @@ def opened(config: ConfigLike) -> Config:
     if isinstance(config, str | Path):
         return Config.read(config)
     raise UsageError(
-        f"config={config!r}", hint="It is a path, a mapping, a Config, None for what is found, False"
+        f"config={config!r}",
+        hint="It is a path, a mapping, a Config, None for what is found, False",
     )
 
 
@@ -168,9 +170,7 @@ def choose(config: Config, wanted: str | None, registry: Registry) -> Choice:
     )
 
 
-def _unnamed(
-    text: str, default: Setting | None, config: Config, registry: Registry
-) -> Target:
+def _unnamed(text: str, default: Setting | None, config: Config, registry: Registry) -> Target:
     target = registry.parse(text)
     if target.scheme is not None or (target.backend is not None and not _files(target, registry)):
         return target
@@ -180,7 +180,9 @@ def _unnamed(
         return target
     known = [*config.models, *config.aliases, *registry.presets]
     if default is not None:
-        raise ConfigError([problem_at(default, "there is no such model", _hint(text, known, config))])
+        raise ConfigError(
+            [problem_at(default, "there is no such model", _hint(text, known, config))]
+        )
     if not config.models:
         return target  # of which the registry tells that it is not there
     raise ModelNotFound(f"there is no model and no file {text!r}", hint=_hint(text, known, config))
@@ -189,7 +191,9 @@ def _unnamed(
 def _hint(text: str, known: list[str], config: Config) -> str:
     near = nearest(text, known)
     listed = ", ".join(config.models)
-    there = f"The configuration has {listed}" if listed else "`penstock models --presets` lists some"
+    there = (
+        f"The configuration has {listed}" if listed else "`penstock models --presets` lists some"
+    )
     return f"Did you mean {' or '.join(map(repr, near))}? {there}" if near else there
 
 

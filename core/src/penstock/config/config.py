@@ -13,11 +13,11 @@ from penstock.config.layers import Layer
 from penstock.config.merging import Settings, below, merged, over
 from penstock.config.names import Names
 from penstock.config.origins import Key, Origin, Setting
+from penstock.config.paths import expanded
 from penstock.config.reading import layer_of_file, layer_of_mapping
 from penstock.config.targets import placed
 from penstock.errors import ConfigError
 from penstock.hookspecs import PresetDeclaration
-from penstock.problem import Problem
 
 __all__ = ["Config"]
 
@@ -28,23 +28,22 @@ class Config:
     """What the files, the environment and the flags say, merged key by key.
 
     `layers` are what each place says, those that others override first. Raises `ConfigError` with
-    everything that is wrong in any of them: syntax, unknown keys, types, ranges, names, what extends
-    what. If it is to be `tolerant`, that is in `problems`, and the wrong values are left out.
+    everything that is wrong in any of them: syntax, unknown keys, types, ranges, names, what
+    extends what. If it is to be `tolerant`, that is in `problems`, and wrong values are left out.
 
     Whether backends exist and take their options is looked at for the model that is loaded, and by
     `penstock config check` for all.
     """
 
     def __init__(self, layers: Sequence[Layer] = (), *, tolerant: bool = False) -> None:
-        checked = [_checked(layer) for layer in layers]
-        self.layers = tuple(right for _, right in checked)
+        self.layers = tuple(_checked(layer) for layer in layers)
         self.settings: Settings = merged(layer.settings for layer in self.layers)
         self._tables: dict[Key, Origin] = {}
         for layer in self.layers:
             self._tables |= layer.tables
         self._names = Names(self.settings, self._tables)
         self.problems = (
-            *(problem for problems, _ in checked for problem in problems),
+            *(problem for layer in self.layers for problem in layer.problems),
             *self._names.problems,
         )
         if self.problems and not tolerant:
@@ -75,12 +74,12 @@ class Config:
         tolerant: bool = False,
     ) -> Config:
         """Return what one file says, instead of those that would be found, and the variables."""
-        return cls._with([layer_of_file(Path(os.path.expanduser(path)))], environ, flags, tolerant)
+        return cls._with([layer_of_file(expanded(path))], environ, flags, tolerant)
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Config:
+    def of(cls, data: Mapping[str, Any], *, tolerant: bool = False) -> Config:
         """Return what a mapping says, in the form of penstock.toml, and nothing else."""
-        return cls([layer_of_mapping(data, "config")])
+        return cls([layer_of_mapping(data, "config")], tolerant=tolerant)
 
     @classmethod
     def _with(
@@ -155,9 +154,9 @@ class Config:
         return {key: one for key, one in own.items() if key[0] not in ("extends", "aliases")}
 
 
-def _checked(layer: Layer) -> tuple[tuple[Problem, ...], Layer]:
+def _checked(layer: Layer) -> Layer:
     if not layer.settings:
-        return layer.problems, layer
+        return layer
     from penstock.config.checking import checked  # and with it pydantic
 
     return checked(layer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 
 from penstock.config.layers import Layer
 from penstock.config.origins import Key
+from penstock.config.paths import is_file
 from penstock.config.reading import PYPROJECT, has_section, layer_of_file
 
 __all__ = ["FILE", "Place", "places", "user_file"]
@@ -45,7 +45,7 @@ def places(start: Path | None = None) -> tuple[Place, ...]:
     folders = list(_upwards(start))
     user = user_file()
     return (
-        Place("user", user, os.path.isfile(user)),  # unlike Path's, never an error
+        Place("user", user, is_file(user)),
         _nearest("pyproject", "pyproject.toml", folders),
         _nearest("project", FILE, folders),
     )
@@ -61,7 +61,7 @@ def user_file() -> Path:
 def _nearest(kind: str, name: str, folders: list[Path]) -> Place:
     for folder in folders:
         path = folder / name
-        if os.path.isfile(path) and (kind == "project" or has_section(path)):
+        if is_file(path) and (kind == "project" or has_section(path)):
             return Place(kind, path, found=True)
     return Place(kind, folders[0] / name if folders else Path(name), found=False)
 

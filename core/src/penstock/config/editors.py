@@ -32,11 +32,16 @@ def json_schema(registry: Registry) -> JsonSchema:
     able = [Takes(declared) for _, declared in sorted(registry.backends.items())]
     entry["properties"]["backend"] |= {"enum": [takes.backend for takes in able]}
     entry["properties"]["options"] = {"type": "object", "description": "The backend's own options."}
-    entry["properties"][MODEL] = {"type": "string", "description": "The same as source, on a server."}
+    entry["properties"][MODEL] = {
+        "type": "string",
+        "description": "The same as source, on a server.",
+    }
     del entry["additionalProperties"]
     entry["unevaluatedProperties"] = False
     entry["allOf"] = [*map(_for_one, able), _for_any(able)]
     schema["$defs"]["Reference"] = REFERENCE
+    preset = {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Preset"}]}
+    schema["properties"]["presets"]["additionalProperties"] = preset
     title = {"title": "penstock.toml", "description": "Models that Penstock loads by name."}
     return {"$schema": DIALECT, **schema, **title}
 

@@ -27,9 +27,7 @@ def exposed(config: Config, auditor: Auditor) -> Iterator[Problem]:
             if isinstance(setting.value, Mapping):
                 yield from _of_the_reference(setting)
             elif setting.origin.file is not None and is_secret(key[1], key[3], auditor):
-                yield problem_at(
-                    setting, "a secret in plain text", _elsewhere(key[3]), masked=True
-                )
+                yield problem_at(setting, "a secret in plain text", _elsewhere(key[3]), masked=True)
                 open_files |= dict.fromkeys([setting.origin.file])
     for file in open_files:
         if is_open(file):

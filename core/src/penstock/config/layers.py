@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from penstock.config.masking import is_secretive
@@ -52,10 +52,16 @@ class Layer:
     tables: Mapping[Key, Origin] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
+    def places(self) -> Iterator[str]:
+        """Yield the files and variables that it is of."""
+        yield from (problem.where for problem in self.problems)
+        yield from (origin.where for origin in self.tables.values())
+        yield from (setting.origin.where for setting in self.settings.values())
+
     def without(self, keys: Collection[Key]) -> Layer:
-        """Return the same without some settings, and without problems."""
+        """Return the same without some settings."""
         kept = {key: setting for key, setting in self.settings.items() if key not in keys}
-        return Layer(kept, self.tables)
+        return replace(self, settings=kept)
 
 
 def is_table(key: Key) -> bool:

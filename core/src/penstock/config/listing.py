@@ -9,14 +9,14 @@ from penstock.config.auditing import Auditor
 from penstock.config.config import Config
 from penstock.config.exposure import is_secret
 from penstock.config.masking import MASK, is_secretive, masked, written
-from penstock.config.origins import Key, Setting, dotted
+from penstock.config.origins import Key, Origin, Setting, dotted
 from penstock.secret import Secret
 
 __all__ = ["as_toml", "as_tree", "json_value", "seen"]
 
 
 def as_toml(config: Config, auditor: Auditor, *, origins: bool = False) -> Iterator[str]:
-    """Yield the lines of all that is set, as TOML; with `origins`, each says where it comes from."""
+    """Yield the lines of all that is set, as TOML; with `origins`, each tells where it is from."""
     table: Key = ()
     for key, setting in _in_tables(config):
         if key[:-1] != table:
@@ -24,7 +24,7 @@ def as_toml(config: Config, auditor: Auditor, *, origins: bool = False) -> Itera
             yield ""
             yield f"[{dotted(table)}]"
         line = f"{dotted(key[-1:])} = {written(seen(key, setting, auditor))}"
-        yield f"{line}  # {setting.origin}" if origins else line
+        yield f"{line}  # {_comment(setting.origin)}" if origins else line
 
 
 def as_tree(config: Config, auditor: Auditor, *, origins: bool = False) -> dict[str, Any]:
@@ -60,6 +60,11 @@ def json_value(value: object) -> object:
     if isinstance(value, Secret):
         return MASK
     return masked(value) if isinstance(value, str) else value
+
+
+def _comment(origin: Origin) -> str:
+    """Return an origin as a comment may have it: of a variable or a file, any name is allowed."""
+    return "".join(sign if sign.isprintable() else "?" for sign in str(origin))
 
 
 def _in_tables(config: Config) -> list[tuple[Key, Setting]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import json
+import datetime as dt
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from penstock.config.origins import dotted
+from penstock.config.origins import dotted, quoted
 from penstock.config.references import Reference
 from penstock.secret import Secret
 
@@ -18,7 +17,7 @@ __all__ = ["MASK", "brief", "is_secretive", "masked", "written"]
 MASK: Final = "***"
 _LONG: Final = 60
 
-_WORDS: Final = r"api_?key|auth(?!or)|cookie|credential|passw|passphrase|secret|token(?!s|_|i)"
+_WORDS: Final = r"api_?key|auth(?!ors?\b)|cookie|credential|passw|passphrase|secret|token(?!s|_|i)"
 _SECRETIVE: Final = re.compile(rf"{_WORDS}|(?:^|_)key(?:$|_)", re.IGNORECASE)
 _PAIR: Final = re.compile(
     rf"((?<![\w-])[\w-]*(?:{_WORDS}|-key\b)[\w-]*\s*[:=]\s*).+", re.IGNORECASE | re.DOTALL
@@ -39,9 +38,9 @@ def masked(text: str) -> str:
 def written(value: object) -> str:
     """Return a value as TOML writes it, on one line, with what looks like a secret masked."""
     if isinstance(value, Secret):
-        return json.dumps(MASK)
+        return quoted(MASK)
     if isinstance(value, str):
-        return _text(masked(value))
+        return quoted(masked(value))
     if isinstance(value, Mapping):
         return _table(value)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
@@ -63,17 +62,13 @@ def _scalar(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, datetime.date | datetime.time):
+    if isinstance(value, dt.date | dt.time):
         return value.isoformat()
-    return str(value) if isinstance(value, int | float) else _text(str(value))
-
-
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value) if isinstance(value, int | float) else quoted(str(value))
 
 
 def _inner(name: str, value: object) -> str:
-    return _text(MASK) if is_secretive(name) else written(value)
+    return quoted(MASK) if is_secretive(name) else written(value)
 
 
 def _table(table: Mapping[str, object]) -> str:

@@ -67,10 +67,14 @@ class Names:
             for alias in list(setting.value):  # type: ignore[call-overload]  # it is of texts
                 owner = alias if alias in self.models else self.aliases.get(alias)
                 if not _NAME.fullmatch(alias):
-                    yield problem_at(setting, f"{alias!r} is no name", "letters, digits and . _ + @ -")
+                    yield problem_at(
+                        setting, f"{alias!r} is no name", "letters, digits and . _ + @ -"
+                    )
                 elif owner is not None:
                     kind = "the name" if alias in self.models else "an alias"
-                    yield problem_at(setting, f"{alias!r} is {kind} of models.{dotted([owner])} already")
+                    yield problem_at(
+                        setting, f"{alias!r} is {kind} of models.{dotted([owner])} already"
+                    )
                 else:
                     self.aliases[alias] = name
 

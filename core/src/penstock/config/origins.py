@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-__all__ = ["Key", "Origin", "Setting", "dotted"]
+__all__ = ["Key", "Origin", "Setting", "dotted", "quoted"]
 
 Key: TypeAlias = tuple[str, ...]
 """The way to a value, such as `("models", "local", "options", "n_ctx")`."""
@@ -50,6 +50,11 @@ class Setting:
     text: str | None = None
 
 
+def quoted(text: str) -> str:
+    """Return a text as TOML writes it, on one line."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def dotted(key: Iterable[str | int]) -> str:
     """Return a key as TOML writes it, the place in an array in brackets."""
     parts: list[str] = []
@@ -58,5 +63,5 @@ def dotted(key: Iterable[str | int]) -> str:
             parts.append(f"[{name}]")
         else:
             bare = _BARE.fullmatch(name) is not None
-            parts.append("." * bool(parts) + (name if bare else json.dumps(name)))
+            parts.append("." * bool(parts) + (name if bare else quoted(name)))
     return "".join(parts)

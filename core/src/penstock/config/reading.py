@@ -56,12 +56,14 @@ def layer_of_file(path: Path, within: Key = (), *, found: bool = False) -> Layer
 
 def layer_of_mapping(data: Mapping[str, Any], where: str) -> Layer:
     """Return what a mapping of a program says."""
-    return layer_of(data, lambda key: Origin(where))
+    return layer_of(data, lambda _: Origin(where))
 
 
 def has_section(path: Path) -> bool:
-    """Whether a pyproject.toml speaks of Penstock. One that cannot be read, or be parsed, and does
-    not seem to, is other tools' business."""
+    """Whether a pyproject.toml speaks of Penstock.
+
+    One that cannot be read or parsed, and does not seem to, is other tools' business.
+    """
     try:
         content = path.read_bytes()
     except OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import subprocess
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from penstock.config.origins import Origin
+from penstock.config.origins import Origin, quoted
+from penstock.config.paths import expanded
 from penstock.errors import UsageError
 
 __all__ = ["KINDS", "Reference", "is_open"]
@@ -37,7 +37,7 @@ class Reference:
 
     def __str__(self) -> str:
         parts = [self.name] if isinstance(self.name, str) else self.name
-        texts = ", ".join(json.dumps(part, ensure_ascii=False) for part in parts)
+        texts = ", ".join(map(quoted, parts))
         return f"{{ {self.kind} = {texts if isinstance(self.name, str) else f'[{texts}]'} }}"
 
     @classmethod
@@ -64,8 +64,7 @@ class Reference:
         return cls(kind, name)
 
     def resolve(self, origin: Origin, *, seconds: float = 30.0) -> str:
-        """Return the text; may block, as a program or a person is asked. A program may take
-        `seconds`.
+        """Return the text; may block, as a person is asked, or a program for so many `seconds`.
 
         Paths are relative to the folder of the file that the reference stands in. Raises
         `UsageError`, in which the text never is.
@@ -80,7 +79,7 @@ class Reference:
 
     def path(self, origin: Origin) -> Path:
         """Return the path of a `file` reference."""
-        path = Path(os.path.expanduser(str(self.name)))  # unlike Path's, never an error
+        path = expanded(str(self.name))
         return path if origin.file is None else origin.file.parent / path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Final, TypeAlias, get_type_hints
@@ -54,7 +54,7 @@ def _option(value: object) -> None:
     """Refuse what no backend's option can be."""
     if isinstance(value, Mapping):
         Reference.of(value)
-    elif isinstance(value, datetime.date | datetime.time):
+    elif isinstance(value, dt.date | dt.time):
         raise UsageError("a date", hint="It must be a text, a number, true or false")
     elif isinstance(value, list | tuple) and not all(map(_is_scalar, value)):
         raise UsageError("an array", hint="It must be an array of texts or numbers")
@@ -117,13 +117,7 @@ class Preset(_Table):
     """One line for people."""
 
 
-PresetLike: TypeAlias = Annotated[
-    Preset,
-    BeforeValidator(_preset),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Preset"}]},
-    ),
-]
+PresetLike: TypeAlias = Annotated[Preset, BeforeValidator(_preset)]
 
 
 class Entry(_Table):

@@ -36,7 +36,9 @@ class Takes:
     def _class(self) -> _Options | None:
         """The class; raises `PluginError` where it cannot be imported."""
         where = self._declared.options
-        return cast("_Options", imported(where, f"the options of {self.backend!r}")) if where else None
+        return (
+            cast("_Options", imported(where, f"the options of {self.backend!r}")) if where else None
+        )
 
     @property
     def is_checked(self) -> bool:
@@ -47,7 +49,9 @@ class Takes:
     def fields(self) -> Mapping[str, dataclasses.Field[Any]]:
         """The options by name, with their defaults; none where the class is no dataclass."""
         made: Any = self._class
-        return {f.name: f for f in dataclasses.fields(made)} if dataclasses.is_dataclass(made) else {}
+        return (
+            {f.name: f for f in dataclasses.fields(made)} if dataclasses.is_dataclass(made) else {}
+        )
 
     @cached_property
     def synonyms(self) -> Mapping[str, str]:

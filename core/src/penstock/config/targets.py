@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from penstock.config.merging import Settings
 from penstock.config.origins import Origin, Setting
+from penstock.config.paths import exists
 from penstock.errors import UsageError
 from penstock.registry import Registry, Target
 
-__all__ = ["backend_of", "exists", "hashed", "located", "placed", "target_of"]
+__all__ = ["backend_of", "hashed", "located", "placed", "target_of"]
 
 _HASHED = ("http", "https")
 """The schemes whose files can be compared with a hash."""
@@ -72,12 +72,7 @@ def placed(text: str, origin: Origin) -> str:
     if origin.file is None or not text:
         return text
     path = origin.file.parent / text
-    return str(path) if os.path.exists(path) else text  # unlike Path's, never an error
-
-
-def exists(text: str) -> bool:
-    """Whether something is at a path."""
-    return os.path.exists(os.path.expanduser(text))
+    return str(path) if exists(path) else text
 
 
 def _for_backend(backend: str, text: str, registry: Registry) -> Target:
