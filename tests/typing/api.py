@@ -34,6 +34,7 @@ from penstock import (
     ModelSpec,
     Prefill,
     PresetDeclaration,
+    Problem,
     Progress,
     ProgressSink,
     Registry,
@@ -48,6 +49,7 @@ from penstock import (
     Usage,
     hookimpl,
 )
+from penstock.config import Config, Origin, Setting
 from penstock.testing import LAWS, EchoEngine, EchoOptions, Subject, hosted
 
 # loading and calling
@@ -313,3 +315,29 @@ async def test_mine() -> None:
     for law in LAWS:
         assert_type(law.number, int)
         await law.check(subject)
+
+
+# configuration
+
+
+def configure() -> None:
+    config = Config.discovered(flags=["models.local.device=cpu"])
+    assert_type(config.models, tuple[str, ...])
+    assert_type(config.default, str | None)
+    assert_type(Config.of({"default": "echo:"}), Config)
+    assert_type(Config.read("penstock.toml"), Config)
+    for given in (config, {"default": "echo:"}, "penstock.toml", Path("penstock.toml"), None):
+        penstock.load("local", config=given)
+        penstock.sync.load("local", config=given)
+    penstock.load("echo:", config=False)
+    for setting in config.of_model("local").values():
+        assert_type(setting, Setting)
+        assert_type(setting.origin, Origin)
+        assert_type(setting.origin.line, int | None)
+
+
+def mend(error: penstock.ConfigError) -> None:
+    assert_type(error.problems, tuple[Problem, ...])
+    for problem in error.problems:
+        assert_type(problem.place, str)
+        assert_type(problem.hint, str)
