@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,17 @@ from penstock.testing.conformance import LOOPS
 @pytest.fixture(params=LOOPS.values(), ids=LOOPS.keys())
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leave out what the file of whoever runs the tests says, and the variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("configuration")))
+        for name in [*os.environ]:
+            if name == "PENSTOCK_MODEL" or (name.startswith("PENSTOCK_") and "__" in name):
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from penstock.config.positions import Position, lines_of
 
@@ -215,6 +215,7 @@ class Writer:
         return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
+@settings(deadline=None)
 @given(st.data(), TABLES)
 def test_every_key_of_any_document_is_found_where_it_stands(data, table):
     text = Writer(data.draw).text(table)
@@ -233,6 +234,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=24))
 def test_every_key_of_whatever_tomllib_takes_is_found(pieces):
     text = "".join(pieces).replace("\r\n", "\n")

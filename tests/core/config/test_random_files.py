@@ -7,8 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from penstock.config import Config
 from penstock.config.auditing import Auditor
 from penstock.config.editors import json_schema
@@ -17,13 +18,14 @@ from penstock.config.exposure import exposed
 from penstock.config.layers import ENTRY_KEYS
 from penstock.config.listing import as_toml, as_tree
 from penstock.config.reading import layer_of_file
+from penstock.config.takes import Takes
 from penstock.errors import ConfigError, PenstockError
 from penstock.problem import Problem
 from penstock.registry import Registry
 from penstock.request import CallOptions, Deadlines
 
 REGISTRY = Registry.installed()
-SCHEMA = json_schema(REGISTRY)
+RANDOM = settings(deadline=None)
 
 WORDS = ["local", "cloud", "a", "openai", "llamacpp", "echo", "pocket:", "echo:x", "auto", "env"]
 OPTIONS = [
@@ -86,6 +88,7 @@ def refused(config: object) -> bool:
     return False
 
 
+@RANDOM
 @given(DOCUMENTS)
 def test_any_mapping_is_right_or_refused(data):
     refused(data)
@@ -105,6 +108,7 @@ def toml(value: object) -> str:
     return str(value).replace(" ", "T")
 
 
+@RANDOM
 @given(DOCUMENTS)
 def test_any_document_is_right_or_refused(tmp_path_factory, data):
     text = "\n".join(f"{toml(key)} = {toml(value)}" for key, value in data.items())
@@ -118,6 +122,7 @@ FRAGMENTS = st.sampled_from(
 )  # fmt: skip
 
 
+@RANDOM
 @given(st.lists(FRAGMENTS, max_size=20).map("".join).map(str.encode) | st.binary(max_size=60))
 def test_any_text_is_right_or_refused(tmp_path_factory, content):
     any_text_is_right_or_refused(tmp_path_factory.getbasetemp(), content)
@@ -134,6 +139,40 @@ def any_text_is_right_or_refused(folder: Path, content: bytes) -> None:
             assert problem.line is None or 1 <= problem.line <= content.count(b"\n") + 2
 
 
+VALID = Draft202012Validator(json_schema(REGISTRY))
+BACKENDS = [Takes(declared) for declared in REGISTRY.backends.values()]
+LIKELY = st.one_of(
+    st.sampled_from(
+        ["auto", "x", "a=b", "a: b", "https://example.com/v1", "3,1", "{}", "f16", 1.5]
+    ),
+    st.integers(-1, 3),
+    st.booleans(),
+    st.lists(st.sampled_from(["a=b", "a: b", 1, 0.5]), max_size=2),
+    st.sampled_from([{"env": "X"}, {"command": ["a"]}, {"keyring": "a/b"}, {"file": "c"}]),
+)
+
+
+@st.composite
+def likely_entries(draw: st.DrawFn) -> dict[str, object]:
+    """Draw an entry of `models` that may well be right."""
+    takes = draw(st.sampled_from(BACKENDS))
+    names = st.sampled_from([*takes.fields, *takes.synonyms])
+    entry = {"source": "pocket:", **draw(st.dictionaries(names, LIKELY, max_size=2))}
+    entry["options"] = draw(st.dictionaries(names, LIKELY, max_size=2))
+    if draw(st.booleans()):
+        entry["backend"] = takes.backend
+    options = st.dictionaries(st.sampled_from([*CallOptions.__annotations__]), LIKELY, max_size=2)
+    return {**entry, "sampling": draw(options)}
+
+
+@settings(deadline=None, max_examples=300)
+@given(likely_entries())
+def test_what_check_takes_is_valid_for_editors(entry):
+    document = {"models": {"a": entry}}
+    if not Auditor(Config.of(document, tolerant=True), REGISTRY).problems():
+        VALID.validate(document)
+
+
 VARIABLES = st.dictionaries(
     st.lists(KEYS, min_size=1, max_size=4).map(lambda keys: f"PENSTOCK_{'__'.join(keys).upper()}"),
     VALUES.map(toml) | st.text(max_size=8),
@@ -141,6 +180,7 @@ VARIABLES = st.dictionaries(
 )
 
 
+@RANDOM
 @given(VARIABLES)
 def test_any_variables_are_right_or_refused(tmp_path_factory, variables):
     empty = tmp_path_factory.getbasetemp() / "empty.toml"

@@ -194,10 +194,14 @@ def test_a_secret_of_a_variable_stays_text_though_it_looks_like_a_number(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
-def test_no_program_is_run_for_a_file_that_others_may_have_written(write, registry):
-    path = write(f"{CLOUD}api_key = {{ command = {PRINT!r} }}\n")
+@pytest.mark.parametrize("reference", [f"{{ command = {PRINT!r} }}", '{ env = "LLM_KEY" }'])
+def test_nothing_is_looked_up_for_a_file_that_others_may_have_written(
+    reference, write, registry, monkeypatch
+):
+    monkeypatch.setenv("LLM_KEY", CANARY)
+    path = write(f"{CLOUD}api_key = {reference}\n")
     path.chmod(0o666)
-    with pytest.raises(ConfigError, match="no program is run for a file that somebody else may"):
+    with pytest.raises(ConfigError, match="nothing is looked up for a file that somebody else may"):
         options(registry)
     named = choose(Config.read(path), "cloud", registry)
     assert named.options({}) == {"api_key": Secret(CANARY)}

@@ -144,9 +144,11 @@ class Auditor:
         unknown = {key for key in options if not any(takes.knows(key) for takes in able)}
         for key in unknown:
             yield self._unknown(name, key, options[key], able)
+        known = {key: one for key, one in options.items() if key not in unknown}
         if len(able) == 1:
-            known = {key: one for key, one in options.items() if key not in unknown}
             yield from self._of_the_values(name, known, able[0], complete=not unknown)
+        else:
+            yield from self._refused_by_all(known, able)
 
     def _unknown(self, name: str, key: str, setting: Setting, able: list[Takes]) -> Problem:
         known = [option for takes in able for option in (*takes.fields, *takes.synonyms)]
@@ -188,6 +190,22 @@ class Auditor:
                 what=refusal.message,
                 hint=refusal.hint or "",
             )
+
+    def _refused_by_all(
+        self, options: Mapping[str, Setting], able: list[Takes]
+    ) -> Iterator[Problem]:
+        """Yield the values that no backend takes, where it is not known which one it will be."""
+        for key, setting in options.items():
+            refused = [
+                problem
+                for takes in able
+                if takes.knows(key) and not isinstance(setting.value, Mapping)
+                for problem in self._refused(
+                    {key: setting}, {key: takes.value(key, setting)}, takes
+                )
+            ]
+            if refused and len(refused) == sum(takes.knows(key) for takes in able):
+                yield refused[0]
 
     def _refused(
         self, options: Mapping[str, Setting], given: Mapping[str, OptionValue], takes: Takes

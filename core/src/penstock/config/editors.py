@@ -53,12 +53,14 @@ def _for_one(takes: Takes) -> JsonSchema:
 
 def _for_any(able: Iterable[Takes]) -> JsonSchema:
     """Return what a model without a backend of its own may say: what any of them takes."""
-    options: dict[str, JsonSchema] = {}
+    several: dict[str, list[JsonSchema]] = {}
     closed = True
     for takes in able:
         closed = closed and bool(takes.fields)
         for name, schema in _options(takes).items():
-            options[name] = {"anyOf": [options[name], schema]} if name in options else schema
+            known = several.setdefault(name, [])
+            known += [] if schema in known else [schema]
+    options = {name: s[0] if len(s) == 1 else {"anyOf": s} for name, s in several.items()}
     return {"if": {"not": {"required": ["backend"]}}, "then": _places(options, closed=closed)}
 
 

@@ -69,6 +69,7 @@ class Reference:
         Paths are relative to the folder of the file that the reference stands in. Raises
         `UsageError`, in which the text never is.
         """
+        _refuse_foreign(origin)
         if self.kind == "command":
             text = _from_command(self, origin, seconds)
         else:
@@ -129,7 +130,6 @@ def _from_keyring(reference: Reference, origin: Origin) -> str:
 
 
 def _from_command(reference: Reference, origin: Origin, seconds: float) -> str:
-    _refuse_foreign(origin)
     folder = None if origin.file is None else origin.file.parent
     status, printed = _run(list(reference.name), folder, seconds)
     if status is None:
@@ -168,7 +168,10 @@ def _line(content: bytes, refusal: str) -> str:
 
 
 def _refuse_foreign(origin: Origin) -> None:
-    """Run nothing that somebody else may have written: a file above the folder one works in."""
+    """Look nothing up for a file that somebody else may have put above the folder one works in.
+
+    It could name a program to run, or a secret and a server to send it to.
+    """
     if origin.file is None or not origin.found or os.name != "posix":
         return
     try:
@@ -177,8 +180,8 @@ def _refuse_foreign(origin: Origin) -> None:
         raise UsageError(f"whose file it is cannot be told: {_reason(error)}") from error
     if about.st_uid not in (0, os.geteuid()) or about.st_mode & stat.S_IWOTH:
         raise UsageError(
-            "no program is run for a file that somebody else may have written",
-            hint="name the file if you trust it: load(config=…), --config",
+            "nothing is looked up for a file that somebody else may have written",
+            hint="name the file if you trust it, as load(config=…) and --config do",
         )
 
 

@@ -83,6 +83,23 @@ Script: TypeAlias = Callable[[Request], Iterable[Step]]
 """What an echo engine does for a request, step by step; steps without a pause are a burst."""
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_seconds(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and value >= 0  # type: ignore[operator]
+
+
+_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "bool": (lambda value: isinstance(value, bool), "True or False"),
+    "float": (_is_seconds, "a number of 0 or more"),
+    "int": (_is_count, "a whole number of 0 or more"),
+    "int | None": (lambda value: value is None or _is_count(value), "a whole number, or None"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EchoOptions:
     """How echo behaves, where a script is too much.
@@ -106,12 +123,20 @@ class EchoOptions:
 
     @classmethod
     def of(cls, options: Mapping[str, OptionValue]) -> EchoOptions:
-        """Read the options of a `ModelSpec`. Raises `UsageError` for one that does not exist."""
-        names = [field.name for field in fields(cls)]
-        for name in options:
-            if name not in names:
-                raise UsageError(f"echo has no option {name!r}", hint=f"It has {', '.join(names)}")
-        return cls(**options)  # type: ignore[arg-type]  # scalars, as the user wrote them
+        """Read the options of a `ModelSpec`.
+
+        Raises `UsageError` for one that does not exist, and for a value of another kind.
+        """
+        kinds = {field.name: str(field.type) for field in fields(cls)}
+        for name, value in options.items():
+            if name not in kinds:
+                raise UsageError(f"echo has no option {name!r}", hint=f"It has {', '.join(kinds)}")
+            holds, expected = _KINDS[kinds[name]]
+            if not holds(value):
+                raise UsageError(
+                    f"the echo option {name} is {value!r}", hint=f"It must be {expected}"
+                )
+        return cls(**options)  # type: ignore[arg-type]  # each was looked at
 
     def script(self, request: Request) -> Iterator[Step]:
         """Say the prompt back, with the faults asked for."""
