@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from penstock.backend import AnyEngine, LoadProgress, ModelSpec, OptionValue
-from penstock.errors import BackendBug, DeadlineExceeded, LoadError, PenstockError, UsageError
+from penstock.backend import AnyEngine, Engine, LoadProgress, ModelSpec, OptionValue
+from penstock.errors import (
+    BackendBug,
+    DeadlineExceeded,
+    LoadError,
+    PenstockError,
+    Unsupported,
+    UsageError,
+)
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
@@ -38,6 +45,7 @@ def load(
     sampling: Sampling | None = None,
     deadlines: Deadlines | None = None,
     unsupported: Policy | None = None,
+    chat_template: str | None = None,
     config: ConfigLike = None,
     on_progress: Callable[[LoadProgress], object] | None = None,
     registry: Registry | None = None,
@@ -52,6 +60,7 @@ def load(
     sampling     options for every call that leaves them open
     deadlines    for loading, and for every call that leaves them open
     unsupported  what to do with an option the engine does not honour; by default it is an `error`
+    chat_template  Jinja, in place of the model's own
     config       a path, a mapping in the form of penstock.toml, a `penstock.config.Config`, or
                  False for none; None takes what is found: penstock.toml and its kin, and the
                  variables `PENSTOCK_…`. What is given here wins over what it says of the model
@@ -65,7 +74,13 @@ def load(
     from there.
     """
     forward = Forward() if on_progress is None else Forward(on_progress)
-    asked = _Asked(target=target, device=device, options=dict(options or {}), config=config)
+    asked = _Asked(
+        target=target,
+        device=device,
+        options=dict(options or {}),
+        chat_template=chat_template,
+        config=config,
+    )
     loader = _Loader(asked, forward, registry)
     return Loading(
         loader.engine,
@@ -219,6 +234,7 @@ class _Asked:
     target: str | None
     device: str | None
     options: Mapping[str, OptionValue]
+    chat_template: str | None
     config: ConfigLike
 
 
@@ -245,6 +261,9 @@ class _Loader:
         assert choice is not None
         name, spec = await self._located(choice)
         engine = await self._load(choice.registry, name, spec)
+        template = self._asked.chat_template or choice.chat_template
+        if template is not None:
+            await self._format(engine, template)
         self._forward(LoadProgress("ready", 1.0))
         return engine
 
@@ -288,3 +307,16 @@ class _Loader:
         if not engine.info.backend:
             engine.info = replace(engine.info, backend=name)
         return engine
+
+    async def _format(self, engine: AnyEngine, template: str) -> None:
+        if not engine.info.capabilities.messages:
+            engine.info = replace(engine.info, chat_template=template)
+            return
+        if isinstance(engine, Engine):
+            await engine.aclose()
+        else:
+            await anyio.to_thread.run_sync(engine.close)
+        raise Unsupported(
+            f"{engine.info.name!r} makes prompts of messages by itself",
+            hint="Leave chat_template out",
+        )

@@ -292,6 +292,22 @@ async def test_an_id_of_a_server_is_taken_as_it_is(registry):
         assert (target.backend, target.scheme, target.rest) == ("openai", None, "hf:owner/repo")
 
 
+@pytest.mark.parametrize(("given", "used"), [(None, "of the file"), ("of the call", "of the call")])
+async def test_a_chat_template_takes_the_place_of_the_models_own(given, used):
+    said = {"models": {"a": {"backend": "echo", "chat_template": "{{ 'of the file' }}"}}}
+    template = None if given is None else f"{{{{ '{given}' }}}}"
+    async with penstock.load("a", config=said, chat_template=template) as model:
+        assert (await model.chat([{"role": "user", "content": "Hi"}])).text == used
+
+
+async def test_a_server_that_has_templates_of_its_own_takes_none(server):
+    said = {"backend": "openai", "model": "m", "base_url": server.url, "flavor": "standard"}
+    with pytest.raises(Unsupported, match="makes prompts of messages by itself"):
+        await penstock.load(
+            "a", config={"models": {"a": {**said, "chat_template": "{{ 1 }}"}}}
+        ).__aenter__()
+
+
 # where the work is done
 
 
