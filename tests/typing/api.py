@@ -207,7 +207,7 @@ def threads() -> None:
         with model.complete("Hi") as generation:
             assert_type(next(iter(generation)), Delta)
         generation.wait_idle()
-        assert_type(model.session("Be brief."), Chat)
+        assert_type(model.session("Be brief."), penstock.sync.Chat)
         assert_type(model.tokenize("Hi"), list[int])
         assert_type(model.embed(("Hi", "you")).vectors, tuple[Sequence[float], ...])
         model.chat([{"role": "user", "content": "Hi"}]).result()

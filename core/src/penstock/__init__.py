@@ -55,6 +55,7 @@ from penstock.errors import (
 from penstock.events import (
     Aside,
     Completion,
+    ContextReport,
     Delta,
     Embeddings,
     EngineEvent,
@@ -81,6 +82,7 @@ from penstock.request import Deadlines, Request, Sampling
 from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
 from penstock.tools import Tool, ToolCall, ToolCallPart
+from penstock.transcripts import KeptState
 
 __version__ = "0.1.0"
 
@@ -100,6 +102,7 @@ __all__ = [
     "ConnectionFailed",
     "Constraint",
     "ContextOverflow",
+    "ContextReport",
     "DeadlineExceeded",
     "Deadlines",
     "Delta",
@@ -113,6 +116,7 @@ __all__ = [
     "GenerationError",
     "IncompleteStream",
     "InvalidModel",
+    "KeptState",
     "LoadError",
     "LoadProgress",
     "Logprob",

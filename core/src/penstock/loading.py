@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from penstock.backend import AnyEngine, LoadProgress, ModelSpec, OptionValue
-from penstock.errors import BackendBug, DeadlineExceeded, LoadError, PenstockError, UsageError
+from penstock.backend import AnyEngine, Engine, LoadProgress, ModelSpec, OptionValue
+from penstock.errors import (
+    BackendBug,
+    DeadlineExceeded,
+    LoadError,
+    PenstockError,
+    Unsupported,
+    UsageError,
+)
+from penstock.formats import template_of
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
@@ -36,6 +44,7 @@ def load(
     sampling: Sampling | None = None,
     deadlines: Deadlines | None = None,
     unsupported: Policy = "error",
+    chat_template: str | None = None,
     on_progress: Callable[[LoadProgress], object] | None = None,
     registry: Registry | None = None,
 ) -> Loading:
@@ -48,6 +57,7 @@ def load(
     sampling     options for every call that leaves them open
     deadlines    for loading, and for every call that leaves them open
     unsupported  what to do with an option the engine does not honour
+    chat_template  a name out of `penstock.formats.TEMPLATES`, or Jinja, in place of the model's own
     on_progress  called with `LoadProgress`, from any thread; phases and shares never go back.
                  `loading.progress()` iterates over the same
     registry     the plugins to use; by default, all that are installed
@@ -56,10 +66,11 @@ def load(
     `DeadlineExceeded`. Leaving ends all generations and frees the engine. Loading can be cancelled
     at any time; what was downloaded is kept, and the next load goes on from there.
     """
+    template = None if chat_template is None else template_of(chat_template)
     spec = ModelSpec(source=target or "", device=device, options=dict(options or {}))
     forward = Forward() if on_progress is None else Forward(on_progress)
     return Loading(
-        _Loader(spec, forward, registry).engine,
+        _Loader(spec, forward, registry, template).engine,
         sampling=sampling,
         deadlines=deadlines,
         unsupported=unsupported,
@@ -181,10 +192,17 @@ class Loading:
 class _Loader:
     """The way from a spec to an engine."""
 
-    def __init__(self, spec: ModelSpec, forward: Forward, registry: Registry | None) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        forward: Forward,
+        registry: Registry | None,
+        template: str | None = None,
+    ) -> None:
         self._spec = spec
         self._forward = forward
         self._registry = registry
+        self._template = template
 
     async def engine(self) -> AnyEngine:
         self._forward.restart()
@@ -194,6 +212,8 @@ class _Loader:
             registry = await anyio.to_thread.run_sync(Registry.installed)
         name, spec = await self._located(registry)
         engine = await self._load(registry, name, spec)
+        if self._template is not None:
+            await self._format(engine, self._template)
         self._forward(LoadProgress("ready", 1.0))
         return engine
 
@@ -230,3 +250,16 @@ class _Loader:
         if not engine.info.backend:
             engine.info = replace(engine.info, backend=name)
         return engine
+
+    async def _format(self, engine: AnyEngine, template: str) -> None:
+        if not engine.info.capabilities.messages:
+            engine.info = replace(engine.info, chat_template=template)
+            return
+        if isinstance(engine, Engine):
+            await engine.aclose()
+        else:
+            await anyio.to_thread.run_sync(engine.close)
+        raise Unsupported(
+            f"{engine.info.name!r} makes prompts of messages by itself",
+            hint="Leave chat_template out",
+        )
