@@ -135,7 +135,7 @@ class Chat:
                 f"the results are of the calls {given!r}",
                 hint=f"The last answer calls {wanted!r}" if wanted else "It called no tool",
             )
-        asked = tuple(Message("tool", results[id], tool_call_id=id) for id in wanted)
+        asked = tuple(Message("tool", results[call], tool_call_id=call) for call in wanted)
         return self._send(asked, deadlines, unsupported, options)
 
     def fork(self) -> Chat:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from penstock.errors import ContextOverflow
 from penstock.events import ContextReport
 from penstock.messages import Message
-from penstock.policies import Await, Shortening
+from penstock.policies import Await, Fits, Overlong, Shortening
 from penstock.turns import Course, turns_of
 
 __all__ = ["Fitting"]
@@ -55,18 +55,14 @@ class Fitting:
             return min(LEAST_ROOM, int(context_length * OPEN_ROOM))
         return min(max_tokens, int(context_length * MOST_ROOM))
 
-    def shorten(
-        self,
-        overflow: ContextOverflow,
-        fits: Callable[[tuple[Message, ...]], bool] | None,
-        wait: Await,
-    ) -> bool:
+    def shorten(self, overflow: ContextOverflow, fits: Fits | None, wait: Await) -> bool:
         """Make the messages shorter, on a thread that may wait; return whether to try again.
 
         Where nothing more can be left out, the room for an answer is given up once. Raises what a
         hook raises.
         """
-        shorter = self.policy and self.policy.shorter(self.course, overflow, fits, wait)
+        found = Overlong(self.course, overflow, fits, wait)
+        shorter = self.policy and self.policy.shorter(found)
         if shorter:
             self.course, self._whole = shorter, False
             return True

@@ -145,7 +145,7 @@ class Model:
         keep_partial  whether the part of an answer that was cut off is kept
         context       what to do when the conversation is too long for the model: `error`,
                       `drop_oldest`, `summarize`, or a callable that makes messages shorter
-        summarize     with `context="summarize"`: makes a summary of messages; this model, by default
+        summarize     with `context="summarize"`: makes a summary of messages; by default this model
 
         Raises `UsageError` for what cannot be.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from penstock.errors import ContextOverflow, UsageError
@@ -11,7 +12,16 @@ from penstock.events import Completion
 from penstock.messages import Message, MessageLike, as_messages
 from penstock.turns import Course, Turn
 
-__all__ = ["Await", "ContextPolicy", "Shorten", "Shortening", "Summarize", "policy_of"]
+__all__ = [
+    "Await",
+    "ContextPolicy",
+    "Fits",
+    "Overlong",
+    "Shorten",
+    "Shortening",
+    "Summarize",
+    "policy_of",
+]
 
 Said: TypeAlias = str | Completion | Iterable[MessageLike]
 Summarize: TypeAlias = Callable[[tuple[Message, ...]], Said | Awaitable[Said]]
@@ -31,22 +41,29 @@ QUESTION = "Summarise our conversation so far."
 
 Fits: TypeAlias = Callable[[tuple[Message, ...]], bool]
 Await: TypeAlias = Callable[[object], object]
-"""Returns a value, or what an awaitable gives, waiting for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """A conversation that is too long, and what helps to shorten it.
+
+    fits  tells of messages whether they are short enough; None: only the engine can
+    wait  returns a value, or what an awaitable gives, waiting for it
+    """
+
+    course: Course
+    overflow: ContextOverflow
+    fits: Fits | None
+    wait: Await
 
 
 class Shortening(Protocol):
-    """Makes the course of a conversation shorter."""
+    """Makes conversations shorter, on a thread that may wait."""
 
     name: str
 
-    def shorter(
-        self, course: Course, overflow: ContextOverflow, fits: Fits | None, wait: Await
-    ) -> Course | None:
-        """Return a shorter course, or None where it cannot be.
-
-        `fits` tells of messages whether they are short enough; None: only the engine knows. It is
-        called on a thread of its own; `wait` waits for what a hook returned.
-        """
+    def shorter(self, found: Overlong) -> Course | None:
+        """Return a shorter course, or None where it cannot be."""
 
 
 def policy_of(
@@ -74,16 +91,15 @@ class DropOldest:
 
     name = "drop_oldest"
 
-    def shorter(
-        self, course: Course, overflow: ContextOverflow, fits: Fits | None, wait: Await
-    ) -> Course | None:
+    def shorter(self, found: Overlong) -> Course | None:
+        course, fits = found.course, found.fits
         most = len(course.turns) - 1
         if most < 1:
             return None
         if fits is None:
             return course.without(1, course.instead)
         enough = bisect_left(
-            range(most), True, key=lambda at: fits(course.without(at + 1).messages)
+            range(most), True, key=lambda at: fits(course.without(at + 1, course.instead).messages)
         )
         return course.without(min(enough + 1, most), course.instead)
 
@@ -96,15 +112,13 @@ class Summarizing:
     def __init__(self, hook: Summarize) -> None:
         self._hook = hook
 
-    def shorter(
-        self, course: Course, overflow: ContextOverflow, fits: Fits | None, wait: Await
-    ) -> Course | None:
+    def shorter(self, found: Overlong) -> Course | None:
+        course = found.course
         count = len(course.turns) // 2
         if count < 1:
             return None
         replaced = tuple(message for turn in course.turns[:count] for message in turn)
-        said = wait(self._hook((*course.instead, *replaced)))
-        return course.without(count, _instead(said))
+        return course.without(count, _instead(found.wait(self._hook((*course.instead, *replaced)))))
 
 
 class Custom:
@@ -114,14 +128,10 @@ class Custom:
         self.name = getattr(hook, "__name__", type(hook).__name__)
         self._hook = hook
 
-    def shorter(
-        self, course: Course, overflow: ContextOverflow, fits: Fits | None, wait: Await
-    ) -> Course | None:
-        said = wait(self._hook(course.messages, overflow))
-        messages = _messages(said, self.name)
-        if _size(messages) >= _size(course.messages):
-            return None
-        return Course.of(messages)
+    def shorter(self, found: Overlong) -> Course | None:
+        before = found.course.messages
+        messages = _messages(found.wait(self._hook(before, found.overflow)), self.name)
+        return Course.of(messages) if _size(messages) < _size(before) else None
 
 
 def _instead(said: object) -> Turn:

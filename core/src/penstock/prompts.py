@@ -79,7 +79,7 @@ class Conversation:
         return lambda: Request(prompt=self._roomy(tools, sampling.max_tokens), sampling=inner)
 
     def fits(self, sampling: Sampling) -> Callable[[tuple[Message, ...]], bool] | None:
-        """Return what tells whether messages leave room for an answer; None: only the engine can."""
+        """Return what tells whether messages leave room for an answer; None: the engine alone."""
         if not counts(self._info):
             return None
         tools = _offered(sampling)

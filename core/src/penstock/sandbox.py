@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from jinja2 import Template, TemplateError, nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -311,7 +311,7 @@ _OPERATORS = {
 class _Generation(Extension):
     """The tag `generation`, which marks answers for those who train models: nothing here."""
 
-    tags = {"generation"}  # noqa: RUF012  # Jinja's way
+    tags: ClassVar[set[str]] = {"generation"}
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
         """Leave out the tag, and keep what is in it."""
