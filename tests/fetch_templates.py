@@ -4,7 +4,7 @@
 
 They are for `tests/core/test_real_templates.py`. Done before, for the release that is installed, it
 does nothing. Where the sources cannot be had it says so, and the tests say that they are skipped.
-"""  # noqa: INP001  # a script beside the tests
+"""  # a script beside the tests
 
 from __future__ import annotations
 

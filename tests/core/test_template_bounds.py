@@ -27,8 +27,11 @@ LOOPS = {
     "{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}",
     "of macros": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
     "{{ f(60) }}",
-    "of calls": "{% macro f(n) %}{% if n %}{% call(x) g(n) %}{% endcall %}{% endif %}{% endmacro %}"
-    "{% macro g(n) %}{{ f(n - 1) }}{{ f(n - 1) }}{% endmacro %}{{ f(60) }}",
+    "of calls": "{% macro g(n) %}{{ caller() }}{{ caller() }}{% endmacro %}"
+    "{% macro f(n) %}{% if n %}{% call g(n) %}{{ f(n - 1) }}{% endcall %}{% endif %}{% endmacro %}"
+    "{{ f(20) }}",
+    "of comparing": "{% set l = range(9999) | list %}{% for a in range(99999) %}"
+    "{{ l == [a] * 9999 }}{% endfor %}",
     "of sorting": "{% for a in range(9999) %}{{ range(9999) | sort | first }}{% endfor %}",
     "of searching": "{% set t = 'a' * 1000000 %}{% for a in range(99999) %}"
     "{{ 'b' in t }}{% endfor %}",

@@ -10,6 +10,9 @@ __all__ = ["Budget", "Spent"]
 LOOKS = 32
 """Steps between two looks at the clock."""
 
+PARTS = 4096
+"""Parts of a list between two looks at the clock."""
+
 MAX_PARTS = 1_000_000
 """What a list may hold that is printed or compared, counted through all that is in it."""
 
@@ -31,8 +34,8 @@ class Budget:
     def step(self) -> None:
         """Take note of a turn of a loop, or a call."""
         self._steps += 1
-        if self._steps % LOOKS == 0 and time.thread_time() > self._until:
-            raise Spent(f"takes more than {self._seconds:g} s")
+        if self._steps % LOOKS == 0:
+            self._look()
 
     def make(self, characters: int) -> None:
         """Take note of a text, before it is made."""
@@ -48,9 +51,15 @@ class Budget:
             parts += 1
             if parts > MAX_PARTS:
                 raise Spent(f"looks at more than {MAX_PARTS:,} parts of a list")
+            if parts % PARTS == 0:
+                self._look()
             if isinstance(one, str):
                 self.make(len(one))
             elif isinstance(one, Mapping):
                 open_ += [*one.keys(), *one.values()]
             elif isinstance(one, list | tuple):
                 open_ += one
+
+    def _look(self) -> None:
+        if time.thread_time() > self._until:
+            raise Spent(f"takes more than {self._seconds:g} s")

@@ -246,8 +246,10 @@ class Model:
         """End all generations and free the engine. Done by `async with`; harmless twice."""
         if not self._closed:
             self._closed = True
-            await self._pump.aclose()
-            await self._refits.aclose()
+            try:
+                await self._pump.aclose()
+            finally:
+                await self._refits.aclose()
 
     def _generation(
         self,
