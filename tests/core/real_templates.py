@@ -60,6 +60,7 @@ def reference(
     tools: Sequence[Tool] = (),
     silence: str | None = "",
     as_text: bool = False,
+    **extra: str,
 ) -> str:
     """Render as transformers' `apply_chat_template` does. Raises whatever the template raises."""
     environment = ImmutableSandboxedEnvironment(
@@ -76,6 +77,7 @@ def reference(
         add_generation_prompt=True,
         bos_token="<s>",
         eos_token="</s>",
+        **extra,
     )
 
 

@@ -32,7 +32,7 @@ def server():
     """
 
     class Server(EchoEngine):
-        def __init__(self, room=60):
+        def __init__(self, room=45):
             self.asked = []
             self.room = room
             super().__init__(self.serve)
@@ -209,10 +209,10 @@ def noting(request):
 
 
 async def test_a_summary_stands_for_the_older_turns_and_is_kept(server, noting):
-    engine, seen = server(120), []
+    engine, seen = server(160), []
     async with hosted(engine) as model:
         chat = model.session("S", context="summarize", summarize=noting(seen))
-        done = await talk(chat, 5)
+        done = [*await talk(chat, 7), await chat.send("hi")]
     assert len(seen) == 1
     assert seen[0][0] == f"0 {WORDS}"
     first = next(one.context for one in done if one.context)
@@ -223,7 +223,7 @@ async def test_a_summary_stands_for_the_older_turns_and_is_kept(server, noting):
     sent = engine.asked[-1]
     assert contents(sent)[:3] == ["S", "Summarise our conversation so far.", "sum 1"]
     assert [m.role for m in sent[1:]] == ["user", "assistant"] * (len(sent) // 2 - 1) + ["user"]
-    assert len(chat.history) == 11
+    assert len(chat.history) == 17
 
 
 async def test_a_summary_is_summarised_with_what_follows(server, noting):
@@ -243,7 +243,7 @@ async def test_a_summary_may_be_messages(server):
 
     async with hosted(engine) as model:
         chat = model.session("S", context="summarize", summarize=hook)
-        done = await talk(chat, 4)
+        done = await talk(chat, 5)
     assert contents(engine.asked[-1])[:2] == ["S", "Before: colours."]
     assert done[-1].context.summary == "Before: colours."
 
@@ -386,13 +386,14 @@ async def test_settings_that_cannot_be_are_refused(small, settings, match):
 
 
 async def test_a_fork_keeps_policy_and_summary(server, noting):
-    engine, seen = server(120), []
+    engine, seen = server(160), []
     async with hosted(engine) as model:
         chat = model.session(context="summarize", summarize=noting(seen))
-        await talk(chat, 4)
+        await talk(chat, 7)
         other = chat.fork()
-        await other.send("more")
+        await other.send("hi")
         assert contents(engine.asked[-1])[1] == "sum 1"
+        assert len(seen) == 1
         assert len(seen) == 1
 
 

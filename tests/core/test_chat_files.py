@@ -46,7 +46,6 @@ async def test_a_conversation_comes_back_as_it_was(model, tmp_path):
         chat = await loaded.load_session(path, keep_partial=True)
         assert chat.history == HISTORY
         assert chat.state is None
-        assert (await chat.send("go")).text
 
 
 async def test_an_empty_conversation_can_be_saved(model, tmp_path):

@@ -220,7 +220,7 @@ async def summary(messages: tuple[Message, ...]) -> str:
 async def policies(model: Model) -> None:
     model.session(context=shorter, history=[{"role": "user", "content": "Hi"}])
     model.session(context="summarize", summarize=summary)
-    model.session(context="summarize", summarize=lambda messages: model.chat(messages))
+    model.session(context="summarize", summarize=model.chat)
     model.session(context="summarize", summarize=lambda messages: messages[-1:])
 
 

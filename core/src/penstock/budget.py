@@ -10,6 +10,9 @@ __all__ = ["Budget", "Spent"]
 LOOKS = 32
 """Steps between two looks at the clock."""
 
+TEXTS = 64
+"""Texts of the greatest size that may be made in one run."""
+
 PARTS = 4096
 """Parts of a list between two looks at the clock."""
 
@@ -22,13 +25,17 @@ class Spent(Exception):  # it says what has happened
 
 
 class Budget:
-    """Seconds of this thread's time, and characters of all texts together. Raises `Spent`."""
+    """Seconds of this thread's time, and characters of one text. Raises `Spent`.
+
+    All texts together may have so many times more: what is thrown away again does no harm, but
+    nobody can tell what is.
+    """
 
     def __init__(self, seconds: float, characters: int) -> None:
         self._seconds = seconds
         self._until = time.thread_time() + seconds
         self._characters = characters
-        self._left = characters
+        self._left = TEXTS * characters
         self._steps = 0
 
     def step(self) -> None:
@@ -40,7 +47,7 @@ class Budget:
     def make(self, characters: int) -> None:
         """Take note of a text, before it is made."""
         self._left -= characters
-        if self._left < 0:
+        if characters > self._characters or self._left < 0:
             raise Spent(f"makes more than {self._characters:,} characters")
 
     def weigh(self, value: object) -> None:

@@ -25,9 +25,6 @@ MAX_PROMPT_CHARS = 16_000_000
 MAX_RENDER_SECONDS = 5.0
 """Seconds of a processor that rendering may take; a template that takes more is stopped."""
 
-MAX_MADE_CHARS = 8 * MAX_PROMPT_CHARS
-"""Characters of all the texts that a template makes on its way."""
-
 MAX_TEMPLATE_CHARS = 1_000_000
 """Characters a template may have. The largest that are known have 20,000."""
 
@@ -94,7 +91,7 @@ def _run(template: str, values: dict[str, Any]) -> str:
 
     try:
         sandbox, compiled = _compiled(template)
-        with sandbox.within(Budget(MAX_RENDER_SECONDS, MAX_MADE_CHARS)):
+        with sandbox.within(Budget(MAX_RENDER_SECONDS, MAX_PROMPT_CHARS)):
             return _bounded(compiled.generate(values))
     except jinja2.TemplateSyntaxError as error:
         raise InvalidModel(
