@@ -9,11 +9,12 @@ import json
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import TemplateError, nodes
+from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from penstock.messages import Message
@@ -63,14 +64,8 @@ def reference(
     **extra: str,
 ) -> str:
     """Render as transformers' `apply_chat_template` does. Raises whatever the template raises."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
-    )
-    environment.filters["tojson"] = to_json
-    environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
     names = {call.id: call.name for message in messages for call in message.tool_calls}
-    return environment.from_string(template).render(
+    return compiled(template).render(
         messages=[described(message, names, silence, as_text) for message in messages],
         tools=[function(tool) for tool in tools] or None,
         documents=None,
@@ -79,6 +74,18 @@ def reference(
         eos_token="</s>",
         **extra,
     )
+
+
+@lru_cache(maxsize=2)
+def compiled(template: str) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
+    )
+    environment.filters["tojson"] = to_json
+    environment.filters["safe"] = str  # else it would escape what it is joined with, as HTML
+    environment.globals["raise_exception"] = refuse
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+    return environment.from_string(template)
 
 
 def described(

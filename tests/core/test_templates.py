@@ -165,6 +165,8 @@ def test_loop_controls_and_json_are_there_for_templates():
         ("{{ [m, 'b'] | sort | join }}", "c", "bc"),
         ("{{ [m, m] }}", "it", "['it', 'it']"),
         ("{{ m is string }}{{ m is mapping }}{{ m is none }}", "x", "TrueFalseFalse"),
+        ("{{ m | title }}{{ m | int + 1 }}", "7", "78"),
+        ("{{ '<a>' + m | safe + '<b>' }}", "x", "<a>x<b>"),
         ("{% generation %}{{ m }}{% endgeneration %}", "x", "x"),
     ],
 )

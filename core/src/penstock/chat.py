@@ -160,7 +160,7 @@ class Chat:
         """
         self._refuse_answering("undo")
         count = len(turns_of(self._history))
-        if not isinstance(turns, int) or not 1 <= turns <= count:
+        if turns not in range(1, count + 1):
             raise UsageError(f"undo({turns!r})", hint=f"There are {count} turns")
         self._history, taken = cut(self._history, turns)
         if not self._instead or self._left_out > count - turns:

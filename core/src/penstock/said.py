@@ -30,7 +30,7 @@ _PLANE_TO_NONE = bytes(0 if at == _FIRST >> 16 else at for at in range(256))
 
 def kept(text: T) -> T | Said:
     """Return a string that has something said in it as `Said`; anything else as it is."""
-    if type(text) is str and not text.isascii() and _MOVED.search(text):
+    if isinstance(text, str) and type(text) is str and not text.isascii() and _MOVED.search(text):
         return Said(text)
     return text
 
@@ -114,7 +114,7 @@ class Said(str):
     def __getitem__(self, at: SupportsIndex | slice) -> Said:
         return Said(str.__getitem__(self, at))
 
-    def __iter__(self) -> Iterator[Said]:  # type: ignore[override]  # each is a str
+    def __iter__(self) -> Iterator[Said]:
         return (Said(one) for one in str.__iter__(self))
 
     def startswith(self, part: str | tuple[str, ...], *bounds: Any) -> bool:
@@ -166,19 +166,19 @@ class Said(str):
     def splitlines(self, keepends: bool = False) -> list[Said]:  # type: ignore[override]  # str's own
         return [Said(line) for line in str.splitlines(self, keepends)]
 
-    def partition(self, sep: str) -> tuple[Said, Said, Said]:  # type: ignore[override]  # each is a str
+    def partition(self, sep: str) -> tuple[Said, Said, Said]:
         at, size = self.find(sep), len(_shadow(sep))
         if at < 0:
             return self, Said(), Said()
         return self[:at], self[at : at + size], self[at + size :]
 
-    def rpartition(self, sep: str) -> tuple[Said, Said, Said]:  # type: ignore[override]  # each is a str
+    def rpartition(self, sep: str) -> tuple[Said, Said, Said]:
         at, size = self.rfind(sep), len(_shadow(sep))
         if at < 0:
             return Said(), Said(), self
         return self[:at], self[at : at + size], self[at + size :]
 
-    def replace(self, old: str, new: str, count: SupportsIndex = -1) -> Said:  # type: ignore[override]  # it is a str
+    def replace(self, old: str, new: str, count: SupportsIndex = -1) -> Said:
         if not old:
             return Said(str.replace(self, old, new, count))
         return Said(new.join(self.split(old, count)))

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError, nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -44,12 +44,14 @@ MAX_WIDTH = 1000
 """Columns that a template may pad or indent a text by."""
 
 _FILTERS = (
-    "abs", "attr", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first",
-    "float", "forceescape", "groupby", "int", "items", "last", "length", "list", "lower", "map",
-    "max", "min", "reject", "rejectattr", "reverse", "safe", "select", "selectattr", "sort",
-    "title", "trim", "truncate", "unique", "upper", "urlencode", "wordcount",
+    "abs", "attr", "capitalize", "d", "default", "dictsort", "first", "float", "groupby", "int",
+    "items", "last", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse",
+    "select", "selectattr", "sort", "trim", "truncate", "unique", "upper",
 )  # fmt: skip
 """Those of Jinja's filters that take no longer than their input is long."""
+
+_NUMBERS = frozenset({"float", "int"})
+"""Those that read numbers out of texts."""
 
 _WHOLE = frozenset({"dictsort", "groupby", "max", "min", "sort", "unique"})
 """Those that look at every part of what they get."""
@@ -77,17 +79,23 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )
         self.code_generator_class = _Stepping
         self._running = threading.local()
-        self.filters = {name: self._bounded(name, self.filters[name]) for name in _FILTERS}
+        theirs: dict[str, Any] = dict(self.filters)
+        self.filters = {name: self._bounded(name, theirs[name]) for name in _FILTERS}
         self.filters |= {
+            "count": _length,
             "format": self._format,
             "indent": self._indent,
             "join": self._join,
+            "length": _length,
             "replace": self._replace,
             "round": self._round,
+            "safe": self.weighed,  # nothing is escaped here
             "string": self._string,
+            "title": lambda text: self._string(text).title(),
             "tojson": self._to_json,
         }
-        self.tests = {name: self._bounded("sort", test) for name, test in self.tests.items()}
+        tests: dict[str, Any] = dict(self.tests)
+        self.tests = {name: self._bounded("sort", test) for name, test in tests.items()}
         del self.globals["lipsum"]
         self.globals["raise_exception"] = _refuse
         self.globals["strftime_now"] = _now
@@ -118,7 +126,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self._budget.weigh(value)
         return value
 
-    def concat(self, parts: Iterable[str]) -> str:  # type: ignore[override]  # that is a function
+    def concat(self, parts: Iterable[str]) -> str:
         """Join texts."""
         pieces = list(parts)
         self._budget.make(sum(map(len, pieces)))
@@ -128,7 +136,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Join values as texts: the operator `~`."""
         return self.concat([str(self.weighed(value)) for value in values])
 
-    def call(self, context: Context, function: Any, *args: Any, **options: Any) -> Any:  # type: ignore[override]  # theirs has no names
+    def call(self, context: Context, function: Any, *args: Any, **options: Any) -> Any:
         """Call what a template calls."""
         self._budget.step()
         method = getattr(function, "__wrapped__", function)  # `format` comes wrapped
@@ -174,6 +182,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
                     budget.make(len(value))
                 elif name in _WHOLE:
                     self.weighed(value)
+            if name in _NUMBERS:
+                args = tuple(map(plainly, args))
             return kept(function(*args, **options))
 
         return bounded
@@ -238,7 +248,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if method == "common":
             return round(value, precision)
         scale = 10**precision
-        return {"ceil": math.ceil, "floor": math.floor}[method](value * scale) / scale
+        whole = math.ceil if method == "ceil" else math.floor
+        return float(whole(value * scale) / scale)
 
     def _string(self, value: Any) -> str:
         return kept(str(self.weighed(value)))
@@ -311,7 +322,7 @@ _OPERATORS = {
 class _Generation(Extension):
     """The tag `generation`, which marks answers for those who train models: nothing here."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012  # Jinja's way
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
         """Leave out the tag, and keep what is in it."""
@@ -322,6 +333,10 @@ class _Generation(Extension):
 def _step(node: nodes.Node) -> nodes.Node:
     """Return a statement that looks at the property `step` of the environment."""
     return nodes.ExprStmt(nodes.EnvironmentAttribute("step"), lineno=node.lineno)
+
+
+def _length(value: Any) -> int:
+    return len(plain(value) if isinstance(value, str) else value)
 
 
 def _added(one: Any, other: Any) -> Any:

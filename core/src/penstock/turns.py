@@ -31,7 +31,8 @@ def turns_of(messages: Iterable[Message]) -> tuple[Turn, ...]:
 def cut(messages: tuple[Message, ...], turns: int) -> tuple[tuple[Message, ...], Turn]:
     """Return what is left without the last `turns` turns, and these."""
     count = sum(map(len, turns_of(messages)[-turns:]))
-    kept, taken = list(messages), []
+    kept = list(messages)
+    taken: list[Message] = []
     for at in range(len(messages) - 1, -1, -1):
         if len(taken) < count and messages[at].role != "system":
             taken.append(kept.pop(at))
