@@ -26,7 +26,7 @@ def loaded(request):
 
     def load():
         if request.param == "openai":
-            options = {"base_url": request.getfixturevalue("url"), "api_key": ""}
+            options = {"base_url": request.getfixturevalue("url"), "context_length": CONTEXT}
             return penstock.load("openai:pocket", options=options)
         return penstock.load(f"{request.param}:pocket:", options={"n_ctx": CONTEXT})
 
@@ -55,8 +55,8 @@ async def test_a_fork_remembers_and_an_undone_turn_is_forgotten(loaded):
 async def test_a_saved_conversation_goes_on_the_same(loaded, tmp_path):
     path = tmp_path / "chat.json"
     async with loaded() as model:
-        chat = model.session("You are kind.")
-        await chat.send("My name is Ada.", temperature=0)
+        chat = model.session("You are kind, and you listen well to what people tell you.")
+        await chat.send("My name is Ada. I live in Paris and I like apples.", temperature=0)
         kept = await chat.save(path, state=True)
         wanted = await chat.send("What is my name?", temperature=0)
         able = model.info.capabilities.state
@@ -71,7 +71,7 @@ async def test_a_saved_conversation_goes_on_the_same(loaded, tmp_path):
 
 
 async def test_a_conversation_that_is_too_long_is_an_error(loaded):
-    history = [Message("user", "one two three " * 30), Message("assistant", "four five " * 30)]
+    history = [Message("user", "one two three " * 60), Message("assistant", "four five " * 60)]
     async with loaded() as model:
         chat = model.session(history=history)
         with pytest.raises(ContextOverflow):

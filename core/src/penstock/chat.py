@@ -245,8 +245,8 @@ class Chat:
 
     def _keep(self, fitting: Fitting) -> None:
         """Keep what is left out, where it would cost something to find it out again."""
-        course = fitting.course
-        if course.instead or not counts(self._model.info):
+        course, info = fitting.course, self._model.info
+        if course.instead or info.capabilities.messages or not counts(info):
             self._left_out, self._instead = course.left_out, course.instead
 
     async def _save_state(self, path: Path) -> KeptState:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from penstock.backend import AnyEngine, ModelInfo
-from penstock.errors import ModelClosed, Unsupported, UsageError
+from penstock.errors import GenerationError, ModelClosed, Unsupported, UsageError
 from penstock.events import Completion, Embeddings
 from penstock.fitting import Fitting
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
@@ -125,7 +125,7 @@ class Model:
         **options: Unpack[CallOptions],
     ) -> Generation:
         """Answer a conversation that may be made shorter; this is what sessions are made of."""
-        asked = Conversation(fitting, self.engine)
+        asked = self._conversation(fitting)
         sampling = Sampling(**_checked(options))
         return self._generation(asked, sampling, deadlines, unsupported, on_end)
 
@@ -195,7 +195,7 @@ class Model:
                 f"{self.info.name!r} makes prompts of messages by itself, and shows them to nobody"
             )
         asked, offered = as_messages(messages), as_tools(tools or ())
-        conversation = Conversation(Fitting(asked), self.engine)
+        conversation = self._conversation(Fitting(asked))
         return await anyio.to_thread.run_sync(conversation.prompt, asked, offered)
 
     async def tokenize(self, prompt: PromptLike) -> list[int]:
@@ -289,7 +289,22 @@ class Model:
         messages = as_messages(part for part in parts if not isinstance(part, Segment))
         if self.info.capabilities.messages:
             return ()
-        return Conversation(Fitting(messages), self.engine).prompt(messages, ())
+        return self._conversation(Fitting(messages)).prompt(messages, ())
+
+    def _conversation(self, fitting: Fitting) -> Conversation:
+        return Conversation(fitting, self.info, self._count)
+
+    def _count(self, prompt: PromptLike) -> int:
+        """Count tokens, on a thread that may wait."""
+        if self.info.capabilities.messages:
+            return self._refits.work(self._count_there, prompt)
+        return len(self.engine.tokenize(prompt))
+
+    def _count_there(self, prompt: PromptLike) -> int:
+        try:
+            return len(self.engine.tokenize(prompt))
+        except (GenerationError, Unsupported):
+            return 0  # it will see for itself
 
     def _honoured(
         self, wanted: Sampling, policy: Policy, besides: frozenset[str]

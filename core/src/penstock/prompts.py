@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 
 from penstock import templates
-from penstock.backend import AnyEngine, ModelInfo
+from penstock.backend import ModelInfo
 from penstock.errors import ContextOverflow, Unsupported
 from penstock.events import ContextReport
 from penstock.fitting import Fitting
-from penstock.messages import Message, Segment
+from penstock.messages import Message, PromptLike, Segment
 from penstock.request import Request, Sampling
 from penstock.tools import Tool, as_tools
 
@@ -19,13 +19,18 @@ __all__ = ["Conversation", "Prompt", "counts"]
 BYTES_PER_TOKEN = 4
 """For estimates only: what English text takes in common vocabularies."""
 
+MARKS = 5
+"""Tokens that a chat template puts around a message, in most formats."""
+
 _TOOL_OPTIONS = frozenset({"tools", "tool_choice"})
 
 
 def counts(info: ModelInfo) -> bool:
-    """Whether the tokens of a conversation can be counted before the engine gets it."""
-    able = info.capabilities
-    return able.tokenize and not able.messages and info.context_length is not None
+    """Whether the tokens of a conversation can be counted before the engine evaluates it.
+
+    Where the engine renders messages itself, what it puts around them is guessed.
+    """
+    return info.capabilities.tokenize and info.context_length is not None
 
 
 class Prompt:
@@ -52,19 +57,20 @@ class Prompt:
 class Conversation:
     """A conversation, rendered to a prompt when it is needed, unless the engine does that itself.
 
-    `options` are those that the template honours in the engine's place. Raises `Unsupported` where
-    there is no template.
+    `options` are those that the template honours in the engine's place. `count` tells how many
+    tokens a prompt has. Raises `Unsupported` where there is no template.
     """
 
-    def __init__(self, fitting: Fitting, engine: AnyEngine) -> None:
-        info = engine.info
+    def __init__(
+        self, fitting: Fitting, info: ModelInfo, count: Callable[[PromptLike], int]
+    ) -> None:
         if not info.capabilities.messages and not info.chat_template:
             raise Unsupported(
                 f"{info.name!r} has no chat template",
                 hint="Use complete() with a prompt, or load it with chat_template='chatml'",
             )
         self.fitting = fitting
-        self._engine = engine
+        self._count = count
         self._info = info
         self._native = info.capabilities.messages
         knows = not self._native and templates.knows_tools(info.chat_template or "")
@@ -72,8 +78,10 @@ class Conversation:
 
     def ready(self, sampling: Sampling) -> Request | Callable[[], Request]:
         """Return the request, or what makes it."""
-        if self._native:
+        if self._native and not (self.fitting.policy and counts(self._info)):
             return Request(messages=self.fitting.messages, sampling=sampling)
+        if self._native:
+            return lambda: self._roomy_messages(sampling)
         tools = _offered(sampling)
         inner = sampling.without(_TOOL_OPTIONS)
         return lambda: Request(prompt=self._roomy(tools, sampling.max_tokens), sampling=inner)
@@ -82,10 +90,8 @@ class Conversation:
         """Return what tells whether messages leave room for an answer; None: the engine alone."""
         if not counts(self._info):
             return None
-        tools = _offered(sampling)
-        return lambda messages: (
-            self._overflow(self.prompt(messages, tools), sampling.max_tokens) is None
-        )
+        tools, wanted = _offered(sampling), sampling.max_tokens
+        return lambda messages: self._overflow(self._sent(messages, tools), wanted) is None
 
     def prompt(self, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> tuple[Segment, ...]:
         """Return the exact prompt for these messages."""
@@ -108,20 +114,40 @@ class Conversation:
 
     def _roomy(self, tools: tuple[Tool, ...], max_tokens: int | None) -> tuple[Segment, ...]:
         prompt = self.prompt(self.fitting.messages, tools)
-        overflow = self._overflow(prompt, max_tokens)
-        if overflow is not None:
-            raise overflow
+        self._refuse_overlong((prompt, 0), max_tokens)
         return prompt
 
-    def _overflow(self, prompt: tuple[Segment, ...], wanted: int | None) -> ContextOverflow | None:
+    def _roomy_messages(self, sampling: Sampling) -> Request:
+        messages = self.fitting.messages
+        self._refuse_overlong(self._sent(messages, ()), sampling.max_tokens)
+        return Request(messages=messages, sampling=sampling)
+
+    def _sent(
+        self, messages: tuple[Message, ...], tools: tuple[Tool, ...]
+    ) -> tuple[tuple[Segment, ...], int]:
+        """Return the prompt for messages, or their texts, and the tokens that come to it."""
+        if not self._native:
+            return self.prompt(messages, tools), 0
+        text = Request(messages=messages).text
+        return (Segment(text),), MARKS * len(messages)
+
+    def _refuse_overlong(self, sent: tuple[tuple[Segment, ...], int], wanted: int | None) -> None:
+        overflow = self._overflow(sent, wanted)
+        if overflow is not None:
+            raise overflow
+
+    def _overflow(
+        self, sent: tuple[tuple[Segment, ...], int], wanted: int | None
+    ) -> ContextOverflow | None:
         """Return how a prompt leaves too little room for an answer; None: it does not."""
+        prompt, marks = sent
         length = self._info.context_length
-        if length is None or not counts(self._info):
+        room = 0 if length is None else self.fitting.room(length, wanted)
+        if length is None or not room or not counts(self._info):
             return None
-        room = self.fitting.room(length, wanted)
-        if not room or _bytes(prompt) + room < length:  # no token is without a byte
+        if _bytes(prompt) + marks + room < length:  # no token is without a byte
             return None
-        count = len(self._engine.tokenize(prompt))
+        count = self._count(prompt) + marks
         return ContextOverflow(count, length) if count + room > length else None
 
 

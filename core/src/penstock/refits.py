@@ -12,6 +12,7 @@ import anyio
 from anyio.lowlevel import current_token
 
 from penstock.errors import ContextOverflow, GenerationError, PenstockError
+from penstock.messages import PromptLike
 from penstock.prompts import Conversation
 from penstock.request import Sampling
 from penstock.streams.bells import LoopDoor
@@ -19,6 +20,10 @@ from penstock.streams.job import Job
 from penstock.streams.pump import closed_error
 
 __all__ = ["Refits"]
+
+
+PATIENCE = 5.0
+"""Seconds in which a server must have counted a prompt."""
 
 
 class Refits:
@@ -40,6 +45,15 @@ class Refits:
         """See to it that this job is made shorter if it must be."""
         if conversation.fitting.policy is not None:
             job.on_overflow = partial(self._begin, conversation, sampling)
+
+    def work(self, call: Callable[[PromptLike], int], prompt: PromptLike) -> int:
+        """Call what must run on a worker thread of the event loop, from another thread.
+
+        Returns 0 where that takes long: counting is a courtesy.
+        """
+        from anyio import from_thread  # 25 ms that only those pay who come here
+
+        return from_thread.run(_worked, call, prompt, token=self.token)
 
     async def aclose(self) -> None:
         """End them all, and wait until they are; the pump must be closed already."""
@@ -121,7 +135,7 @@ class _Refit(threading.Thread):
     def _wait(self, said: object) -> object:
         if not inspect.isawaitable(said):
             return said
-        from anyio import from_thread  # 25 ms that only awaitable hooks pay
+        from anyio import from_thread  # as above
 
         found = from_thread.run(self._awaited, said, token=self._refits.token)
         if self._left:
@@ -134,6 +148,12 @@ class _Refit(threading.Thread):
                 self._scope.cancel()
             return await said
         return None
+
+
+async def _worked(call: Callable[[PromptLike], int], prompt: PromptLike) -> int:
+    with anyio.move_on_after(PATIENCE):
+        return await anyio.to_thread.run_sync(call, prompt, abandon_on_cancel=True)
+    return 0
 
 
 def _failed(error: BaseException) -> GenerationError:
