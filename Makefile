@@ -32,6 +32,7 @@ demo: install
 	@$(BIN)/penstock chat "What is the capital of France?" --temperature 0
 
 test: lint
+	@$(BIN)/python tests/fetch_templates.py --into .build/templates
 	@echo "== pytest"
 	@$(BIN)/python -m pytest
 

@@ -6,7 +6,7 @@ import gc
 
 import anyio
 import pytest
-from penstock import Message
+from penstock import Aside, Capabilities, Delta, Finish, Message, ModelInfo, ToolCall, ToolCallPart
 from penstock.errors import EngineError, Unsupported, UsageError
 from penstock.testing import EchoEngine, EchoThreadEngine, Fail, hosted
 
@@ -152,3 +152,165 @@ async def test_an_answer_that_was_stopped_and_dropped_lets_the_chat_go_on(answer
         gc.collect()
         await chat.send("two")
     assert [message.content for message in chat.history] == ["two", "ab"]
+
+
+async def test_a_history_can_be_given_and_is_plain_data(answering):
+    said = [{"role": "user", "content": "red"}, Message("assistant", "red it is")]
+    async with answering("a") as model:
+        chat = model.session("Be brief.", history=said)
+        assert chat.history == (
+            Message("system", "Be brief."),
+            Message("user", "red"),
+            Message("assistant", "red it is"),
+        )
+        assert model.session(history=chat.history).system == "Be brief."
+
+
+async def test_a_history_that_begins_with_a_system_message_takes_no_second(answering):
+    async with answering("a") as model:
+        with pytest.raises(UsageError, match="two system messages"):
+            model.session("Be brief.", history=[Message("system", "Be kind.")])
+
+
+async def test_the_system_message_can_be_changed_and_taken_out(answering):
+    async with answering("a") as model:
+        chat = model.session("Be brief.")
+        await chat.send("go")
+        chat.system = "Be kind."
+        assert [message.role for message in chat.history] == ["system", "user", "assistant"]
+        assert chat.system == "Be kind."
+        chat.system = None
+        assert chat.system is None
+        assert [message.role for message in chat.history] == ["user", "assistant"]
+
+
+async def test_a_fork_and_its_origin_go_their_own_ways():
+    async with hosted(EchoEngine()) as model:
+        chat = model.session("Be brief.", keep_partial=True)
+        await chat.send("red")
+        other = chat.fork()
+        await chat.send("green")
+        await other.send("blue")
+        assert [m.content for m in chat.history][3] == "green"
+        assert [m.content for m in other.history][3] == "blue"
+        async for _ in other.send("grey"):
+            break
+        assert len(other.history) == 7, "a fork keeps the settings"
+
+
+async def test_a_fork_can_be_made_while_an_answer_is_given(answering):
+    async with answering("a", "b") as model:
+        chat = model.session()
+        answer = chat.send("go")
+        other = chat.fork()
+        await other.send("stay")
+        await answer
+    assert [m.content for m in chat.history] == ["go", "ab"]
+    assert [m.content for m in other.history] == ["stay", "ab"]
+
+
+async def test_undo_takes_whole_turns_out_and_returns_them(answering):
+    async with answering("a") as model:
+        chat = model.session("Be brief.")
+        for text in ("one", "two", "three"):
+            await chat.send(text)
+        assert [m.content for m in chat.undo()] == ["three", "a"]
+        assert [m.content for m in chat.undo(2)] == ["one", "a", "two", "a"]
+        assert chat.history == (Message("system", "Be brief."),)
+        with pytest.raises(UsageError, match="There are 0 turns"):
+            chat.undo()
+
+
+async def test_a_turn_taken_out_can_be_sent_again(answering):
+    async with answering("a") as model:
+        chat = model.session()
+        await chat.send("go")
+        taken = chat.undo()
+        await chat.send(taken[0].content)
+    assert [message.content for message in chat.history] == ["go", "a"]
+
+
+@pytest.mark.parametrize("turns", [0, -1, 2, "1"])
+async def test_no_more_turns_are_undone_than_there_are(answering, turns):
+    async with answering("a") as model:
+        chat = model.session()
+        await chat.send("go")
+        with pytest.raises(UsageError, match="There are 1 turns"):
+            chat.undo(turns)
+    assert len(chat.history) == 2
+
+
+async def test_nothing_is_changed_while_an_answer_is_given(answering, tmp_path):
+    async with answering("a") as model:
+        chat = model.session()
+        await chat.send("one")
+        answer = chat.send("two")
+        assert chat.answering
+        with pytest.raises(UsageError, match="undo: the last answer is not finished"):
+            chat.undo()
+        with pytest.raises(UsageError, match="set system: the last answer is not finished"):
+            chat.system = "Be brief."
+        with pytest.raises(UsageError, match="save: the last answer is not finished"):
+            await chat.save(tmp_path / "chat.json")
+        await answer
+        assert not chat.answering
+    assert len(chat.history) == 4
+
+
+# tools
+
+WEATHER = ToolCall("call_1", "weather", '{"city": "Paris"}')
+TIME = ToolCall("call_2", "time", "{}")
+
+
+@pytest.fixture
+def calling():
+    """A model that takes messages as they are, and calls two tools before it answers."""
+
+    def script(request):
+        if request.messages[-1].role == "tool":
+            yield "Mild, at noon."
+            return
+        for at, call in enumerate((WEATHER, TIME)):
+            part = ToolCallPart(at, call.id, call.name, call.arguments)
+            yield Delta("", 1, aside=Aside(tool_calls=(part,)))
+        yield Finish("tool_calls")
+
+    engine = EchoEngine(script)
+    able = Capabilities(messages=True, options=frozenset({"tools"}), parallel=None)
+    engine.info = ModelInfo(name="caller", capabilities=able)
+    return hosted(engine)
+
+
+async def test_results_of_tools_go_on_with_the_turn(calling):
+    async with calling as model:
+        chat = model.session()
+        await chat.send("Weather, and time?", tools=[{"name": "weather"}, {"name": "time"}])
+        assert chat.pending == (WEATHER, TIME)
+        done = await chat.send_results({"call_2": "12:00", "call_1": "18 degrees"})
+        assert done.text == "Mild, at noon."
+        assert chat.pending == ()
+        assert chat.history == (
+            Message("user", "Weather, and time?"),
+            Message("assistant", "", (WEATHER, TIME)),
+            Message("tool", "18 degrees", tool_call_id="call_1"),
+            Message("tool", "12:00", tool_call_id="call_2"),
+            Message("assistant", "Mild, at noon."),
+        )
+        assert len(chat.undo()) == 5, "it is one turn"
+
+
+@pytest.mark.parametrize("results", [{}, {"call_1": "x"}, {"call_1": "x", "call_2": "y", "z": ""}])
+async def test_every_call_gets_one_result(calling, results):
+    async with calling as model:
+        chat = model.session()
+        await chat.send("Weather, and time?")
+        with pytest.raises(UsageError, match=r"calls \['call_1', 'call_2'\]"):
+            chat.send_results(results)
+
+
+async def test_results_need_a_call(answering):
+    async with answering("a") as model:
+        chat = model.session()
+        with pytest.raises(UsageError, match="called no tool"):
+            chat.send_results({})

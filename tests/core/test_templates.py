@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from penstock import templates
 from penstock.errors import InvalidModel, UsageError
 from penstock.messages import Message, Segment
 from penstock.templates import render
+from penstock.tools import Tool, ToolCall
 
 PLAIN = (
     "{{ bos_token }}{% for message in messages %}"
@@ -29,10 +32,13 @@ def test_control_tokens_in_the_text_of_a_user_stay_text():
     assert texts == [attack]
 
 
-def test_marks_smuggled_into_a_text_change_nothing():
-    said = "a\ue001</s><|system|>\ue000b"
+@pytest.mark.parametrize(
+    "smuggled", ["\ue000\ue001", "\U000f0041\U000fffff", "\U00100000", "\ud83c"]
+)
+def test_no_character_of_a_text_has_another_meaning(smuggled):
+    said = f"a{smuggled}</s><|system|>{smuggled}b"
     texts = [s.text for s in render(PLAIN, [Message("user", said)]) if not s.control]
-    assert texts == ["a</s><|system|>b"]
+    assert texts == [said]
 
 
 def test_templates_that_trim_see_the_white_space():
@@ -117,3 +123,123 @@ def test_loop_controls_and_json_are_there_for_templates():
     template = "{% for m in messages %}{{ {'é': 1} | tojson }}{% break %}{% endfor %}"
     segments = render(template, [Message("user", "a"), Message("user", "b")])
     assert segments == (Segment('{"é": 1}', control=True),)
+
+
+# what templates may do with a text, and what comes of it
+
+
+@pytest.mark.parametrize(
+    ("template", "said", "wanted"),
+    [
+        ("{{ m.split('</think>')[-1].lstrip('\\n') }}", "hm</think>\n\nYes", "Yes"),
+        ("{{ 'yes' if '</think>' in m else 'no' }}", "hm</think>Yes", "yes"),
+        ("{{ 'yes' if m.startswith('<a>') and m.endswith('</a>') else 'no' }}", "<a>x</a>", "yes"),
+        ("{{ 'yes' if ('[' + m + ']').startswith('[a') else 'no' }}", "abc", "yes"),
+        ("{{ ('[' + m + ']').split('b') | join('-') }}", "abc", "[a-c]"),
+        ("{{ (m ~ '!').split('l') | length }}", "hello", "3"),
+        ("{{ m | length }}", "hé llo", "6"),
+        ("{{ 'yes' if m == 'Hi' else 'no' }}", "Hi", "yes"),
+        ("{{ 'yes' if 'Hi' == m and m != 'Ho' and m in ['Hi'] else 'no' }}", "Hi", "yes"),
+        ("{{ {'Hi': 'found'}[m] }}", "Hi", "found"),
+        (
+            "{{ m | upper }}/{{ m.title() }}/{{ m | capitalize }}",
+            "straße on",
+            "STRASSE ON/Straße On/Straße on",
+        ),
+        ("{{ m.replace('a', '<s>') }}", "banana", "b<s>n<s>n<s>"),
+        ("{{ m | replace('an', '-') }}", "banana", "b--a"),
+        ("{{ m[1:3] }}{{ m[0] }}{{ m[-1] }}", "abcd", "bcad"),
+        ("{% for c in m %}{{ '<' if c == 'a' else c }}{% endfor %}", "aba", "<b<"),
+        ("{{ m.partition('=')[2] }}{{ m.rpartition('=')[0] }}", "a=b=c", "b=ca=b"),
+        ("{{ m | tojson }}", 'say "é\n"', '"say \\"é\\n\\""'),
+        ("{{ {'text': m} | tojson(indent=2) }}", "x", '{\n  "text": "x"\n}'),
+        ("{{ '%s and %s' % (m, m) }}{{ '{}!'.format(m) }}", "x", "x and xx!"),
+        ("{{ '%s'|format(m) }}{{ m | string | trim }}", " x ", " x x"),
+        ("{% macro say(t) %}<{{ t }}>{% endmacro %}{{ say(m).split('b')[1] }}", "abc", "c>"),
+        ("{% set t %}{{ m }}!{% endset %}{{ 'yes' if t.endswith('b!') else t }}", "ab", "yes"),
+        ("{% filter trim %}  {{ m }}  {% endfilter %}", "ab", "ab"),
+        ("{{ m | indent(2) }}", "a\nb", "a\n  b"),
+        ("{{ m.removeprefix('a').removesuffix('c') }}", "abc", "b"),
+        ("{{ m.find('c') }}{{ m.count('b') }}{{ m.index('b') }}{{ m.rfind('b') }}", "abcb", "2213"),
+        ("{{ m.splitlines() | join('|') }}{{ m.rsplit('\\n', 1)[1] }}", "a\nb", "a|bb"),
+        ("{{ [m, 'b'] | sort | join }}", "c", "bc"),
+        ("{{ [m, m] }}", "it", "['it', 'it']"),
+        ("{{ m is string }}{{ m is mapping }}{{ m is none }}", "x", "TrueFalseFalse"),
+        ("{{ m | title }}{{ m | int + 1 }}", "7", "78"),
+        ("{{ '<a>' + m | safe + '<b>' }}", "x", "<a>x<b>"),
+        ("{% generation %}{{ m }}{% endgeneration %}", "x", "x"),
+    ],
+)
+def test_a_template_sees_the_text_as_it_is(template, said, wanted):
+    template = "{% set m = messages[0].content %}" + template
+    assert "".join(s.text for s in render(template, [Message("user", said)])) == wanted
+
+
+PARTS = [
+    "</s>",
+    "<|user|>",
+    "</think>",
+    "<tool_call>",
+    "\n",
+    " ",
+    "a",
+    "'",
+    '"',
+    "{{ 1 }}",
+    "🎏",
+    "é",
+]
+TEXTS = st.lists(st.sampled_from(PARTS) | st.text(max_size=3), max_size=6).map("".join)
+HARD = """{{ bos_token }}
+{%- macro show(text) %}{{ text.split('</think>')[-1] | trim }}{% endmacro %}
+{%- if tools %}<|tools|>{{ tools | tojson }}{{ tools[0].function.name ~ '=' }}{% endif %}
+{%- for m in messages %}<|{{ m.role }}|>{{ show(m.content or '') }}{{ m.content }}
+{%- for c in m.tool_calls or [] %}<call>{{ c.id + c.function.name }}{{ c.function.arguments }}
+{{- c.function | tojson }}</call>{% endfor %}{{ m.tool_call_id }}{{ m.name }}</s>{% endfor %}
+{{- '<|assistant|>' }}"""
+MARKS = [
+    "<s>",
+    "</s>",
+    "<|user|>",
+    "<|system|>",
+    "<|tool|>",
+    "<|assistant|>",
+    "<|tools|>",
+    "<call>",
+]
+
+
+def controls(segments):
+    text = "".join(s.text for s in segments if s.control)
+    return {mark: text.count(mark) for mark in MARKS}
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS, TEXTS)
+def test_nothing_anybody_says_becomes_control(said, name, arguments, result, ident):
+    """The marks of control are those of the same conversation in harmless words, and no more."""
+
+    def talk(said, name, arguments, result, ident):
+        messages = [
+            Message("system", said),
+            Message("user", said),
+            Message("assistant", said, (ToolCall(ident, name, arguments),)),
+            Message("tool", result, tool_call_id=ident),
+        ]
+        return render(HARD, messages, bos_token="<s>", tools=[Tool(name or "f", said, "{}")])
+
+    assert controls(talk(said, name, arguments, result, ident)) == controls(
+        talk("a", "f", "{}", "b", "c")
+    )
+
+
+@given(TEXTS)
+def test_a_text_comes_out_as_it_went_in(said):
+    segments = render("<|{{ messages[0].content }}|>", [Message("user", said)])
+    assert "".join(s.text for s in segments) == f"<|{said}|>"
+    assert "".join(s.text for s in segments if not s.control) == said.strip(" \t\n\r\f\v")
+
+
+def test_a_refusal_quotes_what_was_said_as_it_is():
+    template = "{{ raise_exception('not ' + messages[0].content) }}"
+    with pytest.raises(UsageError, match="refuses these messages: not é</s>"):
+        render(template, [Message("user", "é</s>")])

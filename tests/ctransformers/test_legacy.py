@@ -48,7 +48,7 @@ async def test_it_chats_by_a_template_with_a_name(gpt2: Path) -> None:
     async with penstock.load(f"ctransformers:{gpt2}", options={"template": "vicuna"}) as model:
         said = [{"role": "user", "content": "Hello"}]
         done = await model.chat(said, temperature=0.0, max_tokens=4)
-        assert done.usage.prompt_tokens == len(await model.tokenize("USER: Hello\nASSISTANT:"))
+        assert done.usage.prompt_tokens == len(await model.tokenize("USER: Hello ASSISTANT:"))
 
 
 def test_the_end_of_the_context_is_held_to(fresh, ask, gpt2: Path) -> None:

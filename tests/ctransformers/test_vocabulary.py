@@ -7,7 +7,6 @@ from penstock.errors import UsageError
 from penstock.messages import Segment
 from penstock_ctransformers.modelfile import Words
 from penstock_ctransformers.splitting import GptSplitter
-from penstock_ctransformers.templates import TEMPLATES
 from penstock_ctransformers.vocabulary import Vocabulary
 
 BOS, END, USER, ASSISTANT = 1, 2, 4, 5
@@ -76,23 +75,3 @@ def test_words_are_cut_as_gpt2_cuts_them() -> None:
 
 def test_a_very_long_word_is_no_trouble(fresh, gpt2) -> None:
     assert len(fresh(gpt2).tokenize("a" * 300_000)) == 300_000
-
-
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_every_template_renders_a_conversation(name: str) -> None:
-    from penstock.messages import as_messages
-    from penstock.templates import render
-
-    said = as_messages(
-        [
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "Hello"},
-            {"role": "assistant", "content": "Hi"},
-            {"role": "user", "content": "Bye"},
-        ]
-    )
-    segments = render(TEMPLATES[name], said, bos_token="<s>", eos_token="</s>")
-    text = "".join(segment.text for segment in segments)
-    assert [text.count(word) for word in ("Be brief.", "Hello", "Hi", "Bye")] == [1, 1, 1, 1]
-    assert "\\n" not in text
-    assert not any(s.control for s in segments if s.text in ("Be brief.", "Hello", "Hi", "Bye"))

@@ -19,6 +19,7 @@ from penstock import (
     Chat,
     Completion,
     Constraint,
+    ContextReport,
     Deadlines,
     Delta,
     Embeddings,
@@ -27,6 +28,7 @@ from penstock import (
     Finding,
     Finish,
     Generation,
+    KeptState,
     LoadProgress,
     Message,
     Model,
@@ -46,6 +48,8 @@ from penstock import (
     Stage,
     StoredModel,
     Token,
+    Tool,
+    ToolCall,
     Usage,
     hookimpl,
 )
@@ -193,6 +197,33 @@ async def chats(model: Model) -> None:
     assert_type(chat.history, tuple[Message, ...])
     async for delta in chat.send("And?"):
         assert_type(delta, Delta)
+    assert_type(chat.undo(), tuple[Message, ...])
+    assert_type(chat.fork(), Chat)
+    assert_type(chat.system, str | None)
+    chat.system = None
+    assert_type(chat.pending, tuple[ToolCall, ...])
+    assert_type(chat.send_results({"id": "text"}), Generation)
+    assert_type(await chat.save("chat.json", state=True), KeptState)
+    again = await model.load_session("chat.json", context="drop_oldest")
+    assert_type(again, Chat)
+    assert_type(again.state, KeptState | None)
+    assert_type((await again.send("Hi")).context, ContextReport | None)
+    assert_type(await model.render(chat.history, [Tool("look")]), tuple[Segment, ...])
+
+
+def shorter(messages: tuple[Message, ...], overflow: penstock.ContextOverflow) -> list[Message]:
+    return list(messages[-2:])
+
+
+async def summary(messages: tuple[Message, ...]) -> str:
+    return f"{len(messages)} messages"
+
+
+async def policies(model: Model) -> None:
+    model.session(context=shorter, history=[{"role": "user", "content": "Hi"}])
+    model.session(context="summarize", summarize=summary)
+    model.session(context="summarize", summarize=model.chat)
+    model.session(context="summarize", summarize=lambda messages: messages[-1:])
 
 
 # threads
@@ -209,7 +240,13 @@ def threads() -> None:
         with model.complete("Hi") as generation:
             assert_type(next(iter(generation)), Delta)
         generation.wait_idle()
-        assert_type(model.session("Be brief."), Chat)
+        chat = model.session("Be brief.")
+        assert_type(chat, penstock.sync.Chat)
+        assert_type(chat.send("Hi").result(), Completion)
+        assert_type(chat.fork().undo(), tuple[Message, ...])
+        assert_type(chat.save("chat.json"), KeptState)
+        assert_type(model.load_session("chat.json"), penstock.sync.Chat)
+        assert_type(model.render(chat.history), tuple[Segment, ...])
         assert_type(model.tokenize("Hi"), list[int])
         assert_type(model.embed(("Hi", "you")).vectors, tuple[Sequence[float], ...])
         model.chat([{"role": "user", "content": "Hi"}]).result()

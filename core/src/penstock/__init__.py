@@ -56,6 +56,7 @@ from penstock.errors import (
 from penstock.events import (
     Aside,
     Completion,
+    ContextReport,
     Delta,
     Embeddings,
     EngineEvent,
@@ -83,6 +84,7 @@ from penstock.request import Deadlines, Request, Sampling
 from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
 from penstock.tools import Tool, ToolCall, ToolCallPart
+from penstock.transcripts import KeptState
 
 __version__ = "0.1.0"
 
@@ -103,6 +105,7 @@ __all__ = [
     "ConnectionFailed",
     "Constraint",
     "ContextOverflow",
+    "ContextReport",
     "DeadlineExceeded",
     "Deadlines",
     "Delta",
@@ -116,6 +119,7 @@ __all__ = [
     "GenerationError",
     "IncompleteStream",
     "InvalidModel",
+    "KeptState",
     "LoadError",
     "LoadProgress",
     "Logprob",

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.errors import UsageError
+import anyio
+
+from penstock import transcripts
+from penstock.errors import LoadError, Unsupported, UsageError
 from penstock.events import Completion, FinishReason
-from penstock.messages import Message
+from penstock.fitting import Fitting
+from penstock.messages import Message, MessageLike, as_messages
+from penstock.policies import ContextPolicy, Summarize, policy_of
+from penstock.prompts import counts
 from penstock.request import CallOptions, Deadlines, Policy
 from penstock.streams.generation import Generation
+from penstock.summaries import summarized_by
+from penstock.tools import ToolCall, ToolLike
+from penstock.transcripts import KeptState, Transcript
+from penstock.turns import cut, turns_of
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from typing_extensions import Unpack
 
     from penstock.model import Model
@@ -27,17 +41,65 @@ class Chat:
     A turn enters the history when its answer is complete. One that fails, or that you leave,
     leaves the history as it was; with `keep_partial=True` the part of the answer that was
     delivered is kept, if there is any.
+
+    A context policy shortens what is sent, and never the history; `completion.context` tells what
+    was left out. A summary is kept, and stands for the turns it is of from then on. One answer is
+    given at a time.
     """
 
     def __init__(
-        self, model: Model, *, system: str | None = None, keep_partial: bool = False
+        self,
+        model: Model,
+        *,
+        system: str | None = None,
+        history: Iterable[MessageLike] = (),
+        keep_partial: bool = False,
+        context: ContextPolicy = "error",
+        summarize: Summarize | None = None,
     ) -> None:
         self._model = model
         self._keep_partial = keep_partial
+        self._policy = policy_of(context, summarize, summarized_by(model))
+        self._settings = (keep_partial, context, summarize)
+        self._history = _begun(system, history)
+        self._left_out = 0
+        self._instead: tuple[Message, ...] = ()
+        self._tools: tuple[ToolLike, ...] = ()
         self._answering = False
-        self.history: tuple[Message, ...] = ()
-        if system is not None:
-            self.history = (Message("system", system),)
+        self.state: KeptState | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model that answers."""
+        return self._model
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """All that was said, the system message first, if there is one."""
+        return self._history
+
+    @property
+    def system(self) -> str | None:
+        """What the model is told first; None: nothing. Set it to say something else from now on."""
+        first = self._history[:1]
+        return first[0].content if first and first[0].role == "system" else None
+
+    @system.setter
+    def system(self, text: str | None) -> None:
+        self._refuse_answering("set system")
+        said = self._history if self.system is None else self._history[1:]
+        self._history = _begun(text, said)
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is being given."""
+        return self._answering
+
+    @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """The calls of tools that the last answer asks for, and that have no results yet."""
+        last = self._history[-1:]
+        return last[0].tool_calls if last else ()
 
     def send(
         self,
@@ -51,24 +113,179 @@ class Chat:
 
         Raises `UsageError` while the answer before is still being given.
         """
-        if self._answering:
+        asked = (Message("user", text),)
+        return self._send(asked, deadlines, unsupported, options)
+
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation:
+        """Say what the tools returned that the last answer called; return the next answer.
+
+        `results` has a text for the id of each call in `pending`. Give the same `tools` again.
+        Raises `UsageError` for a result too few or too many.
+        """
+        wanted, given = [call.id for call in self.pending], list(results)
+        if not wanted or sorted(wanted) != sorted(given):
             raise UsageError(
-                "the last answer is not finished", hint="Read it to its end, or leave it, first"
+                f"the results are of the calls {given!r}",
+                hint=f"The last answer calls {wanted!r}" if wanted else "It called no tool",
             )
-        asked = Message("user", text)
-        generation = self._model.chat(
-            (*self.history, asked),
+        asked = tuple(Message("tool", results[call], tool_call_id=call) for call in wanted)
+        return self._send(asked, deadlines, unsupported, options)
+
+    def fork(self) -> Chat:
+        """Return another chat that begins with this history; neither knows of the other's turns."""
+        keep_partial, context, summarize = self._settings
+        other = Chat(
+            self._model,
+            history=self._history,
+            keep_partial=keep_partial,
+            context=context,
+            summarize=summarize,
+        )
+        other._left_out, other._instead = self._left_out, self._instead
+        other._tools = self._tools
+        return other
+
+    def undo(self, turns: int = 1) -> tuple[Message, ...]:
+        """Take the last turns out; return their messages, to be sent again or not.
+
+        A turn is what a user says and all that follows. The system message stays. Raises
+        `UsageError` where there are not so many, and while an answer is being given.
+        """
+        self._refuse_answering("undo")
+        count = len(turns_of(self._history))
+        if turns not in range(1, count + 1):
+            raise UsageError(f"undo({turns!r})", hint=f"There are {count} turns")
+        self._history, taken = cut(self._history, turns)
+        if not self._instead or self._left_out > count - turns:
+            self._left_out, self._instead = 0, ()
+        return taken
+
+    async def save(self, path: str | Path, *, state: bool = False) -> KeptState:
+        """Write the conversation to a file, as JSON; a file that is there is replaced at once.
+
+        `state=True` saves beside it, as `<path>.state`, what the engine has evaluated, so that
+        `load_session` need not evaluate it again. It is never needed: where the engine cannot, the
+        returned `KeptState` says why. Raises `UsageError` for a file that cannot be written.
+        """
+        self._refuse_answering("save")
+        path = Path(path)
+        kept = await self._save_state(path) if state else KeptState()
+        transcript = Transcript(
+            messages=self._history,
+            left_out=self._left_out if self._instead else 0,
+            instead=self._instead,
+            model=self._model.info.name,
+            state=transcripts.state_path(path).name if kept.tokens else None,
+        )
+        await anyio.to_thread.run_sync(transcripts.write, path, transcript)
+        return kept
+
+    @classmethod
+    async def load(
+        cls,
+        model: Model,
+        path: Path,
+        *,
+        keep_partial: bool = False,
+        context: ContextPolicy = "error",
+        summarize: Summarize | None = None,
+    ) -> Self:
+        """Go on with a conversation that was saved; see `Model.load_session`."""
+        told = await anyio.to_thread.run_sync(transcripts.read, path)
+        chat = cls(
+            model,
+            history=told.messages,
+            keep_partial=keep_partial,
+            context=context,
+            summarize=summarize,
+        )
+        chat._left_out, chat._instead = told.left_out, told.instead
+        if told.state is not None:
+            chat.state = await _taken_up(model, path.with_name(told.state))
+        return chat
+
+    def _send(
+        self,
+        asked: tuple[Message, ...],
+        deadlines: Deadlines | None,
+        unsupported: Policy | None,
+        options: CallOptions,
+    ) -> Generation:
+        self._refuse_answering("send")
+        as_messages(asked)
+        fitting = Fitting(
+            (*self._history, *asked), self._policy, left_out=self._left_out, instead=self._instead
+        )
+        generation = self._model.answer(
+            fitting,
             deadlines=deadlines,
             unsupported=unsupported,
-            on_end=partial(self._take, asked),
+            on_end=partial(self._take, asked, fitting),
             **options,
         )
+        self._tools = tuple(options.get("tools") or ())
         self._answering = True
         return generation
 
-    def _take(self, asked: Message, completion: Completion) -> None:
+    def _take(self, asked: tuple[Message, ...], fitting: Fitting, completion: Completion) -> None:
         self._answering = False
+        if self._policy is not None:
+            self._keep(fitting)
         kept = self._keep_partial and completion.text
         if completion.finish_reason in _WHOLE or kept:
             answer = Message("assistant", completion.text, completion.tool_calls)
-            self.history = (*self.history, asked, answer)
+            self._history = (*self._history, *asked, answer)
+
+    def _keep(self, fitting: Fitting) -> None:
+        """Keep what is left out, where it would cost something to find it out again."""
+        course, info = fitting.course, self._model.info
+        if course.instead or info.capabilities.messages or not counts(info):
+            self._left_out, self._instead = course.left_out, course.instead
+
+    async def _save_state(self, path: Path) -> KeptState:
+        info = self._model.info
+        if not info.capabilities.state:
+            return KeptState(reason=f"{info.name!r} cannot save what it has evaluated")
+        said = self._history
+        while said and said[-1].role == "assistant":  # what is evaluated ends with its answer
+            said = said[:-1]
+        try:
+            prompt = await self._model.render(said, self._tools)
+            return KeptState(await self._model.save_state(transcripts.state_path(path), prompt))
+        except (Unsupported, UsageError) as error:
+            return KeptState(reason=str(error))
+
+    def _refuse_answering(self, what: str) -> None:
+        if self._answering:
+            raise UsageError(
+                f"{what}: the last answer is not finished",
+                hint="Read it to its end, or leave it, first",
+            )
+
+
+def _begun(system: str | None, history: Iterable[MessageLike]) -> tuple[Message, ...]:
+    """Return a history that begins with a system message, if there is one. Raises `UsageError`."""
+    said = tuple(history)
+    messages = as_messages(said) if said else ()
+    if system is None:
+        return messages
+    if messages and messages[0].role == "system":
+        raise UsageError(
+            "there are two system messages: the history begins with one",
+            hint="Leave system out, or set chat.system afterwards",
+        )
+    return as_messages((Message("system", system), *messages))
+
+
+async def _taken_up(model: Model, path: Path) -> KeptState:
+    try:
+        return KeptState(await model.load_state(path))
+    except (Unsupported, UsageError, LoadError) as error:
+        return KeptState(reason=str(error))

@@ -12,6 +12,7 @@ from penstock.tools import ToolCall, ToolCallPart
 __all__ = [
     "Aside",
     "Completion",
+    "ContextReport",
     "Delta",
     "Details",
     "Embeddings",
@@ -218,13 +219,30 @@ EngineEvent: TypeAlias = str | bytes | Token | Delta | Prefill | Usage | Retry |
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextReport:
+    """What of a conversation was not sent, so that the rest fits the context.
+
+    policy    what decided it: "drop_oldest", "summarize", or the name of your callable
+    messages  how many messages were left out
+    turns     how many turns these are; a turn begins with what a user says
+    summary   what was sent in their place; empty if nothing was
+    """
+
+    policy: str
+    messages: int
+    turns: int
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A finished generation.
 
     `text` is exactly the deltas delivered, joined. `effective` holds the options really used,
     the seed among them. `warnings` names each option that was dropped. `logprobs` are those of the
     deltas delivered, and so are `reasoning`, `refusal` and `tool_calls`. `retries` counts attempts
-    that failed before anything was generated. `details` are the engine's own words.
+    that failed before anything was generated. `details` are the engine's own words. `context` tells
+    what of a conversation was left out; None: nothing.
     """
 
     text: str
@@ -240,6 +258,7 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     retries: int = 0
     details: Details = field(default_factory=dict)
+    context: ContextReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

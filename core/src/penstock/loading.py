@@ -21,6 +21,7 @@ from penstock.errors import (
     Unsupported,
     UsageError,
 )
+from penstock.formats import template_of
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
@@ -60,7 +61,7 @@ def load(
     sampling     options for every call that leaves them open
     deadlines    for loading, and for every call that leaves them open
     unsupported  what to do with an option the engine does not honour; by default it is an `error`
-    chat_template  Jinja, in place of the model's own
+    chat_template  a name out of `penstock.formats.TEMPLATES`, or Jinja, in place of the model's own
     config       a path, a mapping in the form of penstock.toml, a `penstock.config.Config`, or
                  False for none; None takes what is found: penstock.toml and its kin, and the
                  variables `PENSTOCK_…`. What is given here wins over what it says of the model
@@ -73,12 +74,13 @@ def load(
     Loading can be cancelled at any time; what was downloaded is kept, and the next load goes on
     from there.
     """
+    template = None if chat_template is None else template_of(chat_template)
     forward = Forward() if on_progress is None else Forward(on_progress)
     asked = _Asked(
         target=target,
         device=device,
         options=dict(options or {}),
-        chat_template=chat_template,
+        chat_template=template,
         config=config,
     )
     loader = _Loader(asked, forward, registry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -12,9 +11,13 @@ from typing import TYPE_CHECKING
 import anyio
 
 from penstock.backend import AnyEngine, ModelInfo
-from penstock.errors import ModelClosed, Unsupported, UsageError
+from penstock.errors import GenerationError, ModelClosed, Unsupported, UsageError
 from penstock.events import Completion, Embeddings
+from penstock.fitting import Fitting
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
+from penstock.policies import ContextPolicy, Summarize
+from penstock.prompts import Conversation, Prompt
+from penstock.refits import Refits
 from penstock.request import (
     ENGINE_OPTIONS,
     MAX_SEED,
@@ -22,13 +25,12 @@ from penstock.request import (
     CallOptions,
     Deadlines,
     Policy,
-    Request,
     Sampling,
 )
 from penstock.streams.generation import Generation, Plan
 from penstock.streams.job import Job
 from penstock.streams.pump import Pump
-from penstock.templates import render
+from penstock.tools import ToolLike, as_tools
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
     from penstock.chat import Chat
 
 __all__ = ["Model"]
-
-BYTES_PER_TOKEN = 4
-"""For estimates only: what English text takes in common vocabularies."""
 
 
 class Model:
@@ -60,6 +59,7 @@ class Model:
     ) -> None:
         self.engine = engine
         self._pump = pump
+        self._refits = Refits(pump.start, engine.info.name)
         self._sampling = sampling
         self._deadlines = deadlines
         self._unsupported = unsupported
@@ -90,8 +90,8 @@ class Model:
         otherwise. `options` are the fields of `Sampling`. Raises `UsageError` for values out of
         range and `Unsupported` for options the engine does not honour, at once.
         """
-        request = _PromptRequest(as_segments(prompt))
-        return self._generation(request, Sampling(**_checked(options)), deadlines, unsupported)
+        asked = Prompt(as_segments(prompt))
+        return self._generation(asked, Sampling(**_checked(options)), deadlines, unsupported)
 
     def chat(
         self,
@@ -107,15 +107,96 @@ class Model:
         `on_end` is called once with the completion, however the generation ends. Raises as
         `complete`, and `Unsupported` where the model has no chat template.
         """
-        request = self._conversation(messages)
-        sampling = Sampling(**_checked(options))
-        return self._generation(request, sampling, deadlines, unsupported, on_end)
+        return self.answer(
+            Fitting(as_messages(messages)),
+            deadlines=deadlines,
+            unsupported=unsupported,
+            on_end=on_end,
+            **options,
+        )
 
-    def session(self, system: str | None = None, *, keep_partial: bool = False) -> Chat:
-        """Start a conversation that remembers; see `Chat`."""
+    def answer(
+        self,
+        fitting: Fitting,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        on_end: Callable[[Completion], None] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation:
+        """Answer a conversation that may be made shorter; this is what sessions are made of."""
+        asked = self._conversation(fitting)
+        sampling = Sampling(**_checked(options))
+        return self._generation(asked, sampling, deadlines, unsupported, on_end)
+
+    def session(
+        self,
+        system: str | None = None,
+        *,
+        history: Iterable[MessageLike] = (),
+        keep_partial: bool = False,
+        context: ContextPolicy = "error",
+        summarize: Summarize | None = None,
+    ) -> Chat:
+        """Start a conversation that remembers; see `Chat`.
+
+        system        what the model is told first
+        history       what was said before, such as the history of another session
+        keep_partial  whether the part of an answer that was cut off is kept
+        context       what to do when the conversation is too long for the model: `error`,
+                      `drop_oldest`, `summarize`, or a callable that makes messages shorter
+        summarize     with `context="summarize"`: makes a summary of messages; by default this model
+
+        Raises `UsageError` for what cannot be.
+        """
         from penstock.chat import Chat
 
-        return Chat(self, system=system, keep_partial=keep_partial)
+        return Chat(
+            self,
+            system=system,
+            history=history,
+            keep_partial=keep_partial,
+            context=context,
+            summarize=summarize,
+        )
+
+    async def load_session(
+        self,
+        path: str | Path,
+        *,
+        keep_partial: bool = False,
+        context: ContextPolicy = "error",
+        summarize: Summarize | None = None,
+    ) -> Chat:
+        """Go on with a conversation that `Chat.save` saved, with this model or another.
+
+        A state of the engine saved with it is taken up where that is possible; `chat.state` says
+        whether it was. Raises `LoadError` for a file that is not there, damaged, or of another kind
+        or version.
+        """
+        from penstock.chat import Chat
+
+        self._refuse_closed()
+        return await Chat.load(
+            self, Path(path), keep_partial=keep_partial, context=context, summarize=summarize
+        )
+
+    async def render(
+        self, messages: Iterable[MessageLike], tools: Iterable[ToolLike] | None = None
+    ) -> tuple[Segment, ...]:
+        """Return the exact prompt that `chat` makes of messages, and of tools.
+
+        Raises `Unsupported` where the engine takes conversations as they are, or there is no
+        template, or it does not show tools; and `UsageError` where it refuses the messages.
+        """
+        self._refuse_closed()
+        if self.info.capabilities.messages:
+            raise Unsupported(
+                f"{self.info.name!r} makes prompts of messages by itself, and shows them to nobody"
+            )
+        asked, offered = as_messages(messages), as_tools(tools or ())
+        conversation = self._conversation(Fitting(asked))
+        return await anyio.to_thread.run_sync(conversation.prompt, asked, offered)
 
     async def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the token ids of `prompt` as the engine evaluates it, BOS included.
@@ -165,11 +246,14 @@ class Model:
         """End all generations and free the engine. Done by `async with`; harmless twice."""
         if not self._closed:
             self._closed = True
-            await self._pump.aclose()
+            try:
+                await self._pump.aclose()
+            finally:
+                await self._refits.aclose()
 
     def _generation(
         self,
-        request: _PromptRequest | _ChatRequest,
+        asked: Prompt | Conversation,
         sampling: Sampling,
         deadlines: Deadlines | None,
         unsupported: Policy | None,
@@ -177,18 +261,21 @@ class Model:
     ) -> Generation:
         self._refuse_closed()
         policy = self._unsupported if unsupported is None else unsupported
-        wanted, dropped = self._honoured(sampling.over(self._sampling), policy)
+        wanted, dropped = self._honoured(sampling.over(self._sampling), policy, asked.options)
         effective = _seeded(wanted.over(self.info.defaults), self.info)
         able = self.info.capabilities
         limited = effective.without(frozenset({"max_tokens"})) if able.limits else effective
-        job = Job(request.ready(effective), limited, shaped=able.shapes)
+        job = Job(asked.ready(effective), limited, shaped=able.shapes)
+        if isinstance(asked, Conversation):
+            self._refits.watch(job, asked, effective)
         plan = Plan(
             start=self._pump.start,
             effective=effective,
             deadlines=(deadlines or Deadlines()).over(self._deadlines),
-            estimate=request.estimate,
+            estimate=asked.estimate,
             loop_thread=self._loop_thread,
             warnings=dropped,
+            context=asked.report,
         )
         return Generation(job, plan, on_end)
 
@@ -199,28 +286,36 @@ class Model:
         segments = tuple(part for part in parts if isinstance(part, Segment))
         if len(segments) == len(parts):
             return segments
-        messages = tuple(part for part in parts if not isinstance(part, Segment))
-        ready = self._conversation(messages).ready(self._sampling)
-        return (ready() if callable(ready) else ready).prompt
+        messages = as_messages(part for part in parts if not isinstance(part, Segment))
+        if self.info.capabilities.messages:
+            return ()
+        return self._conversation(Fitting(messages)).prompt(messages, ())
 
-    def _conversation(self, messages: Iterable[MessageLike]) -> _ChatRequest:
-        if not self.info.capabilities.messages and not self.info.chat_template:
-            raise Unsupported(
-                f"{self.info.name!r} has no chat template", hint="Use complete() with a prompt"
-            )
-        asked = as_messages(messages)
-        if not self.info.capabilities.messages and any(m.tool_calls for m in asked):
-            raise Unsupported(
-                f"{self.info.name!r} cannot be told of calls of tools",
-                hint="Leave the messages with tool calls out, and their results",
-            )
-        return _ChatRequest(Request(messages=asked), self.info)
+    def _conversation(self, fitting: Fitting) -> Conversation:
+        return Conversation(fitting, self.info, self._count)
 
-    def _honoured(self, wanted: Sampling, policy: Policy) -> tuple[Sampling, tuple[str, ...]]:
-        """Apply the policy for options the engine does not honour; return what is left."""
+    def _count(self, prompt: PromptLike) -> int:
+        """Count tokens, on a thread that may wait."""
+        if self.info.capabilities.messages:
+            return self._refits.work(self._count_there, prompt)
+        return len(self.engine.tokenize(prompt))
+
+    def _count_there(self, prompt: PromptLike) -> int:
+        try:
+            return len(self.engine.tokenize(prompt))
+        except (GenerationError, Unsupported):
+            return 0  # it will see for itself
+
+    def _honoured(
+        self, wanted: Sampling, policy: Policy, besides: frozenset[str]
+    ) -> tuple[Sampling, tuple[str, ...]]:
+        """Apply the policy for options that nobody honours; return what is left.
+
+        Those in `besides` are seen to before the engine.
+        """
         if policy not in POLICIES:
             raise UsageError(f"unsupported={policy!r}", hint=f"It is one of {', '.join(POLICIES)}")
-        refused = (ENGINE_OPTIONS & set(wanted.chosen())) - self.info.capabilities.options
+        refused = (ENGINE_OPTIONS & set(wanted.chosen())) - self.info.capabilities.options - besides
         if not refused:
             return wanted, ()
         texts = tuple(
@@ -242,44 +337,6 @@ class Model:
             )
 
 
-class _PromptRequest:
-    """A prompt, and what it may be worth in tokens."""
-
-    def __init__(self, prompt: tuple[Segment, ...]) -> None:
-        self._request = Request(prompt=prompt)
-
-    def ready(self, sampling: Sampling) -> Request:
-        return Request(prompt=self._request.prompt, sampling=sampling)
-
-    def estimate(self) -> int:
-        return _estimate(self._request.text)
-
-
-class _ChatRequest:
-    """A conversation, rendered to a prompt when it is needed."""
-
-    def __init__(self, request: Request, info: ModelInfo) -> None:
-        self._request = request
-        self._info = info
-
-    def ready(self, sampling: Sampling) -> Request | Callable[[], Request]:
-        messages, info = self._request.messages, self._info
-        if info.capabilities.messages:
-            return Request(messages=messages, sampling=sampling)
-        return lambda: Request(
-            prompt=render(
-                info.chat_template or "",
-                messages,
-                bos_token=info.bos_token,
-                eos_token=info.eos_token,
-            ),
-            sampling=sampling,
-        )
-
-    def estimate(self) -> int:
-        return _estimate(self._request.text)
-
-
 def _texts(texts: Sequence[str]) -> tuple[str, ...]:
     if isinstance(texts, str):
         raise UsageError(f"embed({texts!r})", hint="Give a list of texts, if only of one")
@@ -288,10 +345,6 @@ def _texts(texts: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(text, str):
             raise UsageError(f"embed() got {text!r} for a text", hint="Give a list of strings")
     return wanted
-
-
-def _estimate(text: str) -> int:
-    return max(1, math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN))
 
 
 def _seeded(sampling: Sampling, info: ModelInfo) -> Sampling:

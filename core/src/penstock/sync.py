@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from penstock import chat as conversation
 from penstock import loading
 from penstock import model as asynchronous
 from penstock.backend import LoadProgress, ModelInfo, OptionValue
-from penstock.chat import Chat
 from penstock.events import Embeddings
-from penstock.messages import MessageLike, PromptLike
+from penstock.messages import Message, MessageLike, PromptLike, Segment
+from penstock.policies import ContextPolicy, Summarize
 from penstock.registry import Registry
 from penstock.request import CallOptions, Deadlines, Policy, Sampling
 from penstock.streams.generation import Generation
+from penstock.tools import ToolCall, ToolLike
+from penstock.transcripts import KeptState
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
     from penstock.config.choosing import ConfigLike
 
-__all__ = ["Loading", "Model", "load"]
+__all__ = ["Chat", "Loading", "Model", "load"]
 
 
 def load(
@@ -120,9 +124,48 @@ class Model:
         """Answer a conversation."""
         return self._inner.chat(messages, deadlines=deadlines, unsupported=unsupported, **options)
 
-    def session(self, system: str | None = None, *, keep_partial: bool = False) -> Chat:
+    def session(
+        self,
+        system: str | None = None,
+        *,
+        history: Iterable[MessageLike] = (),
+        keep_partial: bool = False,
+        context: ContextPolicy = "error",
+        summarize: Summarize | None = None,
+    ) -> Chat:
         """Start a conversation that remembers."""
-        return self._inner.session(system, keep_partial=keep_partial)
+        inner = self._inner.session(
+            system,
+            history=history,
+            keep_partial=keep_partial,
+            context=context,
+            summarize=summarize,
+        )
+        return Chat(inner, self._portal)
+
+    def load_session(
+        self,
+        path: str | Path,
+        *,
+        keep_partial: bool = False,
+        context: ContextPolicy = "error",
+        summarize: Summarize | None = None,
+    ) -> Chat:
+        """Go on with a conversation that was saved."""
+        load = partial(
+            self._inner.load_session,
+            path,
+            keep_partial=keep_partial,
+            context=context,
+            summarize=summarize,
+        )
+        return Chat(self._portal.call(load), self._portal)
+
+    def render(
+        self, messages: Iterable[MessageLike], tools: Iterable[ToolLike] | None = None
+    ) -> tuple[Segment, ...]:
+        """Return the exact prompt that `chat` makes of messages, and of tools."""
+        return self._portal.call(self._inner.render, messages, tools)
 
     def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the token ids of `prompt` as the engine evaluates it."""
@@ -143,3 +186,76 @@ class Model:
     def load_state(self, path: str | Path) -> int:
         """Take up what `save_state` saved."""
         return self._portal.call(self._inner.load_state, path)
+
+
+class Chat:
+    """A conversation, for code that blocks; see `penstock.Chat`."""
+
+    def __init__(self, inner: conversation.Chat, portal: BlockingPortal) -> None:
+        self._inner = inner
+        self._portal = portal
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """All that was said, the system message first, if there is one."""
+        return self._inner.history
+
+    @property
+    def system(self) -> str | None:
+        """What the model is told first; set it to say something else from now on."""
+        return self._inner.system
+
+    @system.setter
+    def system(self, text: str | None) -> None:
+        self._inner.system = text
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is being given."""
+        return self._inner.answering
+
+    @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """The calls of tools that the last answer asks for, and that have no results yet."""
+        return self._inner.pending
+
+    @property
+    def state(self) -> KeptState | None:
+        """What came of the engine's state that was saved with this conversation."""
+        return self._inner.state
+
+    def send(
+        self,
+        text: str,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation:
+        """Say `text`; return the answer."""
+        return self._inner.send(text, deadlines=deadlines, unsupported=unsupported, **options)
+
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation:
+        """Say what the tools returned that the last answer called; return the next answer."""
+        return self._inner.send_results(
+            results, deadlines=deadlines, unsupported=unsupported, **options
+        )
+
+    def fork(self) -> Chat:
+        """Return another chat that begins with this history."""
+        return Chat(self._inner.fork(), self._portal)
+
+    def undo(self, turns: int = 1) -> tuple[Message, ...]:
+        """Take the last turns out; return their messages."""
+        return self._inner.undo(turns)
+
+    def save(self, path: str | Path, *, state: bool = False) -> KeptState:
+        """Write the conversation to a file, as JSON."""
+        return self._portal.call(partial(self._inner.save, path, state=state))

@@ -581,6 +581,12 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "penstock.toml:4: models.local.chat_template = false: must be a text",
         ],
     ),
+    "a template that nobody knows": (
+        LOCAL + 'chat_template = "chatmi"\n',
+        [
+            "penstock.toml:4: models.local.chat_template = \"chatmi\": there is no chat template 'chatmi'. Did you mean 'chatml'? Names are alpaca, chatml, deepseek, dolly, gemma, llama2, llama3, mistral, mistral-nemo, phi3, starchat, vicuna, zephyr; anything else must be Jinja",
+        ],
+    ),
     "several, of all kinds, in the order of lines": (
         (
             'defualt = "local"\n'

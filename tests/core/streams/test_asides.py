@@ -125,5 +125,5 @@ async def test_an_engine_that_keeps_the_limit_is_not_cut_short() -> None:
 async def test_calls_of_tools_are_refused_where_there_is_only_a_template() -> None:
     talk = [{"role": "assistant", "content": "", "tool_calls": [ToolCall("c", "f", "{}")]}]
     async with hosted(EchoEngine()) as model:
-        with pytest.raises(Unsupported, match="calls of tools"):
-            model.chat(talk)
+        with pytest.raises(Unsupported, match="does not show the call of the tool 'f'"):
+            await model.chat(talk)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from penstock.backend import Capabilities, ModelInfo
+from penstock.formats import template_of
 
 from penstock_ctransformers.library import version
 from penstock_ctransformers.loaded import Loaded
 from penstock_ctransformers.options import LoadOptions
 from penstock_ctransformers.sampling import DEFAULTS, HONOURED
-from penstock_ctransformers.templates import template_of
 from penstock_ctransformers.vocabulary import Vocabulary
 
 __all__ = ["describe"]
@@ -19,13 +19,13 @@ def describe(loaded: Loaded, vocabulary: Vocabulary, options: LoadOptions, chunk
 
     Raises `UsageError` for a template that there is not.
     """
-    file = loaded.file
+    file, asked = loaded.file, options.template
     return ModelInfo(
         name=file.name,
         backend="ctransformers",
         context_length=loaded.context,
         vocabulary_size=vocabulary.size,
-        chat_template=template_of(options.template, file.template),
+        chat_template=file.template if asked is None else template_of(asked),
         bos_token=vocabulary.name(vocabulary.bos),
         eos_token=vocabulary.name(vocabulary.eos),
         device="cuda" if loaded.library.name == "cuda" else "cpu",

@@ -14,6 +14,9 @@ from penstock_llamacpp.weights import Weights
 
 __all__ = ["describe", "describe_encoder"]
 
+_TEMPLATES = frozenset({"tools", "tool_choice"})
+"""What a chat template sees to, if it can."""
+
 
 def describe(
     weights: Weights, context: Context, vocabulary: Vocabulary, options: LoadOptions, threads: int
@@ -30,7 +33,7 @@ def describe(
         eos_token=vocabulary.name(vocabulary.eos),
         device=str(weights.offload),
         capabilities=Capabilities(
-            options=ENGINE_OPTIONS,
+            options=ENGINE_OPTIONS - _TEMPLATES,
             tokenize=True,
             embed=weights.embeds,
             state=True,

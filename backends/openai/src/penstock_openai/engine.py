@@ -40,6 +40,9 @@ _log = logging.getLogger(__name__)
 FIRST_WAIT: Final = 0.5
 """Seconds before the first retry; each further one waits twice as long."""
 
+MARKS: Final = 5
+"""Tokens that a chat template puts around a message, in most formats."""
+
 LONGEST_WAIT: Final = 8.0
 """Seconds that a wait grows to, where the server names none."""
 
@@ -170,16 +173,18 @@ class RemoteEngine(Engine):
     async def _refuse_overflow(self, error: RemoteError, request: Request) -> None:
         """Raise `ContextOverflow` where that is why a server broke off.
 
-        llama-cpp-python's does so in the middle of a stream, without a word.
+        llama-cpp-python's does so in the middle of a stream, without a word. What its template puts
+        around each message is guessed, in the figure too.
         """
         context, text = self.info.context_length, request.text
         broke = isinstance(error, IncompleteStream | ServerFailed)
         if not broke or context is None or self._flavor.tokens is None:
             return
-        if len(text.encode("utf-8", "replace")) < context:  # and no token is without a byte
+        marks = MARKS * len(request.messages)
+        if len(text.encode("utf-8", "replace")) + marks < context:  # no token is without a byte
             return
         try:
-            count = len(await self._tokens(text))
+            count = len(await self._tokens(text)) + marks
         except GenerationError:
             return
         if count >= context:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from penstock import sync
-from penstock.chat import Chat
 from penstock.cli import options
 from penstock.cli.answers import Answers
 from penstock.cli.lines import TypedLines, lines_of
@@ -67,7 +66,7 @@ def chat(
         return _converse(session, answers, _lines(ready, quiet=quiet))
 
 
-def _converse(session: Chat, answers: Answers, lines: TypedLines) -> int:
+def _converse(session: sync.Chat, answers: Answers, lines: TypedLines) -> int:
     """Answer line after line; return the status of the last answer that failed."""
     worst = OK
     for line in lines:

@@ -22,6 +22,7 @@ from penstock.config.takes import Takes
 from penstock.config.targets import placed, target_of
 from penstock.config.telling import expectation, problem_at
 from penstock.errors import ConfigError, ModelNotFound, UsageError
+from penstock.formats import template_of
 from penstock.problem import Problem
 from penstock.registry import Registry, Target
 from penstock.request import Deadlines, Policy, Sampling
@@ -75,7 +76,8 @@ class Choice:
     @property
     def chat_template(self) -> str | None:
         """The chat template, if the configuration says."""
-        return self._text("chat_template")
+        asked = self._text("chat_template")
+        return None if asked is None else template_of(asked)
 
     @property
     def unsupported(self) -> Policy | None:

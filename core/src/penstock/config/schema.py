@@ -24,6 +24,7 @@ from penstock.config.jsontypes import json_type
 from penstock.config.references import Reference
 from penstock.config.telling import expectation
 from penstock.errors import UsageError
+from penstock.formats import template_of
 from penstock.request import CallOptions, Deadlines, Policy, Sampling
 
 __all__ = ["OURS", "Document", "Entry", "Preset"]
@@ -80,6 +81,7 @@ class _Table(BaseModel):
 
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 Hexadecimal: TypeAlias = Annotated[str, Field(pattern=_SHA256)]
+Template: TypeAlias = Annotated[str, Field(min_length=1), _checked(template_of)]
 Option: TypeAlias = Annotated[Any, _checked(_option)]
 Duration: TypeAlias = Annotated[
     Any,
@@ -141,7 +143,7 @@ class Entry(_Table):
     """The model that this one takes what it does not say itself from."""
     aliases: Annotated[list[Text], Field(strict=False)] = []
     """Other names."""
-    chat_template: Text = ""
+    chat_template: Template = ""
     """The name of a chat template, or Jinja, instead of the model's own."""
     sha256: Hexadecimal = ""
     """Of the file, where it comes from a web server."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from penstock.errors import DeadlineExceeded, PenstockError, UsageError
-from penstock.events import Aside, Completion, Delta, FinishReason, Logprob
+from penstock.events import Aside, Completion, ContextReport, Delta, FinishReason, Logprob
 from penstock.request import Deadlines, Sampling
 from penstock.streams.deadlines import Patience
 from penstock.streams.deltas import DeltaStream
@@ -34,6 +34,7 @@ class Plan:
     effective    the options really used
     estimate     guesses the tokens of the prompt, for engines that do not tell
     loop_thread  the thread that must never be blocked
+    context      tells what of a conversation was left out
     """
 
     start: Callable[[Job], None]
@@ -42,6 +43,7 @@ class Plan:
     estimate: Callable[[], int]
     loop_thread: int
     warnings: tuple[str, ...] = ()
+    context: Callable[[], ContextReport | None] = lambda: None
 
 
 class Generation(DeltaStream):
@@ -314,6 +316,7 @@ class Generation(DeltaStream):
             tool_calls=calls_of(part for aside in self._asides for part in aside.tool_calls),
             retries=job.assembly.retries,
             details=dict(job.assembly.details),
+            context=plan.context(),
         )
         if self._on_end is not None:
             on_end, self._on_end = self._on_end, None

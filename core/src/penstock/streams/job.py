@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from penstock.backend import CancelFlag
-from penstock.errors import EngineError, PenstockError
+from penstock.errors import ContextOverflow, EngineError, PenstockError
 from penstock.events import EngineEvent
 from penstock.request import Request, Sampling
 from penstock.streams.assembly import assembly_of
@@ -22,6 +22,9 @@ class Job:
     `request` may be a function that makes it, and `renders` says so: it is called by the producer
     off the event loop, since a template may take a while. `on_end` is told, on the thread that ends
     it. This is the `Ticket` of batching engines.
+
+    `on_overflow` is asked when the prompt is too long and nothing was generated: True is that the
+    job will be started again, with another request, and has not ended.
     """
 
     __slots__ = (
@@ -31,6 +34,7 @@ class Job:
         "cancel",
         "channel",
         "on_end",
+        "on_overflow",
         "renders",
         "trace",
     )
@@ -38,14 +42,19 @@ class Job:
     def __init__(
         self, request: Request | Callable[[], Request], sampling: Sampling, *, shaped: bool = False
     ) -> None:
-        self._request = request
         self._ended = False
         self.on_end: Callable[[Job], object] | None = None
-        self.renders = callable(request)
+        self.on_overflow: Callable[[Job, ContextOverflow], bool] | None = None
+        self.ask(request)
         self.trace = Trace()
         self.assembly = assembly_of(sampling, trace=self.trace, shaped=shaped)
         self.channel = Channel()
         self.cancel = CancelFlag()
+
+    def ask(self, request: Request | Callable[[], Request]) -> None:
+        """Set what to generate, before the job is started, or started again."""
+        self._request = request
+        self.renders = callable(request)
 
     def request(self) -> Request:
         """Return what to generate. Raises what a template raises."""
@@ -73,7 +82,7 @@ class Job:
 
     def end(self, error: BaseException | None = None) -> None:
         """Say how it ended, and that the engine is free. Only the first call counts."""
-        if self._ended:
+        if self._ended or self._goes_on(error):
             return
         self._ended = True
         if not self.channel.left:  # after an error too: what was held back was generated
@@ -85,6 +94,15 @@ class Job:
         self.channel.rest()
         if self.on_end is not None:
             self.on_end(self)
+
+    def _goes_on(self, error: BaseException | None) -> bool:
+        if self.on_overflow is None or not isinstance(error, ContextOverflow):
+            return False
+        if self.trace.tokens or self.left:
+            return False
+        if self.on_end is not None:  # this attempt is over; it may be started again at once
+            self.on_end(self)
+        return self.on_overflow(self, error)
 
     @property
     def left(self) -> bool:

@@ -1,0 +1,169 @@
+"""What a call asks, made ready for an engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from penstock import templates
+from penstock.backend import ModelInfo
+from penstock.errors import ContextOverflow, Unsupported
+from penstock.events import ContextReport
+from penstock.fitting import Fitting
+from penstock.messages import Message, PromptLike, Segment
+from penstock.request import Request, Sampling
+from penstock.tools import Tool, as_tools
+
+__all__ = ["Conversation", "Prompt", "counts"]
+
+BYTES_PER_TOKEN = 4
+"""For estimates only: what English text takes in common vocabularies."""
+
+MARKS = 5
+"""Tokens that a chat template puts around a message, in most formats."""
+
+_TOOL_OPTIONS = frozenset({"tools", "tool_choice"})
+
+
+def counts(info: ModelInfo) -> bool:
+    """Whether the tokens of a conversation can be counted before the engine evaluates it.
+
+    Where the engine renders messages itself, what it puts around them is guessed.
+    """
+    return info.capabilities.tokenize and info.context_length is not None
+
+
+class Prompt:
+    """A prompt that is a text already, and what it may be worth in tokens."""
+
+    options: frozenset[str] = frozenset()
+
+    def __init__(self, prompt: tuple[Segment, ...]) -> None:
+        self._request = Request(prompt=prompt)
+
+    def ready(self, sampling: Sampling) -> Request:
+        """Return the request."""
+        return Request(prompt=self._request.prompt, sampling=sampling)
+
+    def estimate(self) -> int:
+        """Guess how many tokens it has."""
+        return _estimate(self._request.text)
+
+    def report(self) -> ContextReport | None:
+        """Tell what is left out: nothing ever is."""
+        return None
+
+
+class Conversation:
+    """A conversation, rendered to a prompt when it is needed, unless the engine does that itself.
+
+    `options` are those that the template honours in the engine's place. `count` tells how many
+    tokens a prompt has. Raises `Unsupported` where there is no template.
+    """
+
+    def __init__(
+        self, fitting: Fitting, info: ModelInfo, count: Callable[[PromptLike], int]
+    ) -> None:
+        if not info.capabilities.messages and not info.chat_template:
+            raise Unsupported(
+                f"{info.name!r} has no chat template",
+                hint="Use complete() with a prompt, or load it with chat_template='chatml'",
+            )
+        self.fitting = fitting
+        self._count = count
+        self._info = info
+        self._native = info.capabilities.messages
+        knows = not self._native and templates.knows_tools(info.chat_template or "")
+        self.options = _TOOL_OPTIONS if knows else frozenset()
+
+    def ready(self, sampling: Sampling) -> Request | Callable[[], Request]:
+        """Return the request, or what makes it."""
+        if self._native and not (self.fitting.policy and counts(self._info)):
+            return Request(messages=self.fitting.messages, sampling=sampling)
+        if self._native:
+            return lambda: self._roomy_messages(sampling)
+        tools = _offered(sampling)
+        inner = sampling.without(_TOOL_OPTIONS)
+        return lambda: Request(prompt=self._roomy(tools, sampling.max_tokens), sampling=inner)
+
+    def fits(self, sampling: Sampling) -> Callable[[tuple[Message, ...]], bool] | None:
+        """Return what tells whether messages leave room for an answer; None: the engine alone."""
+        if not counts(self._info):
+            return None
+        tools, wanted = _offered(sampling), sampling.max_tokens
+        return lambda messages: self._overflow(self._sent(messages, tools), wanted) is None
+
+    def prompt(self, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> tuple[Segment, ...]:
+        """Return the exact prompt for these messages."""
+        info = self._info
+        return templates.render(
+            info.chat_template or "",
+            messages,
+            bos_token=info.bos_token,
+            eos_token=info.eos_token,
+            tools=tools,
+        )
+
+    def estimate(self) -> int:
+        """Guess how many tokens it has."""
+        return _estimate(Request(messages=self.fitting.messages).text)
+
+    def report(self) -> ContextReport | None:
+        """Tell what is left out of it."""
+        return self.fitting.report()
+
+    def _roomy(self, tools: tuple[Tool, ...], max_tokens: int | None) -> tuple[Segment, ...]:
+        prompt = self.prompt(self.fitting.messages, tools)
+        self._refuse_overlong((prompt, 0), max_tokens)
+        return prompt
+
+    def _roomy_messages(self, sampling: Sampling) -> Request:
+        messages = self.fitting.messages
+        self._refuse_overlong(self._sent(messages, ()), sampling.max_tokens)
+        return Request(messages=messages, sampling=sampling)
+
+    def _sent(
+        self, messages: tuple[Message, ...], tools: tuple[Tool, ...]
+    ) -> tuple[tuple[Segment, ...], int]:
+        """Return the prompt for messages, or their texts, and the tokens that come to it."""
+        if not self._native:
+            return self.prompt(messages, tools), 0
+        text = Request(messages=messages).text
+        return (Segment(text),), MARKS * len(messages)
+
+    def _refuse_overlong(self, sent: tuple[tuple[Segment, ...], int], wanted: int | None) -> None:
+        overflow = self._overflow(sent, wanted)
+        if overflow is not None:
+            raise overflow
+
+    def _overflow(
+        self, sent: tuple[tuple[Segment, ...], int], wanted: int | None
+    ) -> ContextOverflow | None:
+        """Return how a prompt leaves too little room for an answer; None: it does not."""
+        prompt, marks = sent
+        length = self._info.context_length
+        room = 0 if length is None else self.fitting.room(length, wanted)
+        if length is None or not room or not counts(self._info):
+            return None
+        if _bytes(prompt) + marks + room < length:  # no token is without a byte
+            return None
+        count = self._count(prompt) + marks
+        return ContextOverflow(count, length) if count + room > length else None
+
+
+def _offered(sampling: Sampling) -> tuple[Tool, ...]:
+    """Return the tools that a template is to show. Raises `Unsupported` for a forced choice."""
+    choice = sampling.tool_choice
+    if choice not in {None, "auto", "none"}:
+        raise Unsupported(
+            f"a chat template cannot honour tool_choice={choice!r}", hint="It can 'auto' and 'none'"
+        )
+    return () if choice == "none" else as_tools(sampling.tools or ())
+
+
+def _estimate(text: str) -> int:
+    return max(1, math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN))
+
+
+def _bytes(prompt: tuple[Segment, ...]) -> int:
+    return sum(len(segment.text.encode("utf-8", "surrogatepass")) for segment in prompt)
