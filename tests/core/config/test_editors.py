@@ -130,3 +130,6 @@ def test_editors_can_show_what_options_mean_and_what_they_are_without(schema):
     assert "api_key" in places["openai"]["properties"]["options"]["properties"]
     assert places["ctransformers"]["properties"]["threads"]
     assert entry["properties"]["extends"]["description"]
+    sampling = schema["$defs"]["SamplingTable"]["properties"]
+    assert sampling["temperature"]["description"].startswith("0 is greedy")
+    assert all(option["description"] for option in sampling.values())

@@ -98,25 +98,13 @@ class Auditor:
 
     def _incomplete(self, name: str, settings: Settings) -> Iterator[Problem]:
         source, backend = settings.get(("source",)), settings.get(("backend",))
-        if backend is None:
-            lacks = source is None
-        else:
-            lacks = source is None and bool(self._registry.backends[str(backend.value)].formats)
-        if lacks:
-            origin = self._config.origin_of(name)
-            yield Problem(
-                where=origin.where,
-                line=origin.line,
-                key=dotted(("models", name)),
-                what="has no source",
-                hint='such as source = "hf:owner/repo"',
-            )
-        elif source is not None and backend is not None and source.key.endswith(f".{MODEL}"):
-            yield from self._misnamed(source, str(backend.value))
-
-    def _misnamed(self, source: Setting, backend: str) -> Iterator[Problem]:
-        if self._registry.backends[backend].formats:
-            yield problem_at(source, f"{backend} reads files", "did you mean 'source'?")
+        declared = None if backend is None else self._registry.backends[str(backend.value)]
+        if declared is not None and not declared.formats:
+            return
+        if source is None:
+            yield self._at(name, "has no source", 'such as source = "hf:owner/repo"')
+        elif declared is not None and source.key.endswith(f".{MODEL}"):
+            yield problem_at(source, f"{declared.name} reads files", "did you mean 'source'?")
 
     def _of_the_hash(self, target: Target, sha256: Setting | None) -> Iterator[Problem]:
         try:
@@ -130,18 +118,15 @@ class Auditor:
         try:
             sampling_of(settings)
         except UsageError as error:
-            last = [
-                one
-                for key, one in settings.items()
-                if key[0] == "sampling" and key[1] in CONSTRAINTS
-            ]
-            yield problem_at(last[-1], error.message, error.hint or "")
+            chosen = below(settings, ("sampling",))
+            last = [one for (key,), one in chosen.items() if key in CONSTRAINTS][-1]
+            yield problem_at(last, error.message, error.hint or "")
 
     def _of_the_options(
         self, name: str, settings: Settings, able: list[Takes]
     ) -> Iterator[Problem]:
         options = {key[0]: one for key, one in below(settings, ("options",)).items()}
-        unknown = {key for key in options if not any(takes.knows(key) for takes in able)}
+        unknown = [key for key in options if not any(takes.knows(key) for takes in able)]
         for key in unknown:
             yield self._unknown(name, key, options[key], able)
         known = {key: one for key, one in options.items() if key not in unknown}
@@ -156,14 +141,7 @@ class Auditor:
             known = [*ENTRY_KEYS, *known]
         near = nearest(key, known)
         secret = is_secretive(key) or any(takes.is_secret(one) for takes in able for one in near)
-        inherited = (
-            "" if _is_own(setting, name) else f", the backend of {dotted(('models', name))},"
-        )
-        what = f"{able[0].backend}{inherited} has no such option"
-        if len(able) != 1:
-            what = "no backend here has such an option"
-        if ".options." not in setting.key and not inherited:
-            what = "unknown key"
+        what = "unknown key" if _is_beside(setting, name) else _lacks(able, setting, name)
         masked = secret and not isinstance(setting.value, Mapping)
         return problem_at(setting, what, suggestion(key, known), masked=masked)
 
@@ -182,14 +160,7 @@ class Auditor:
         alone = [] if takes.refusal({}) else [*self._refused(options, given, takes)]
         yield from alone
         if not alone and complete and len(given) == len(options):
-            origin = self._config.origin_of(name)
-            yield Problem(
-                where=origin.where,
-                line=origin.line,
-                key=dotted(("models", name)),
-                what=refusal.message,
-                hint=refusal.hint or "",
-            )
+            yield self._at(name, refusal.message, refusal.hint or "")
 
     def _refused_by_all(
         self, options: Mapping[str, Setting], able: list[Takes]
@@ -218,6 +189,11 @@ class Auditor:
                 hint = "" if what else refusal.hint or ""
                 yield problem_at(options[key], what or refusal.message, hint, masked=secret)
 
+    def _at(self, name: str, what: str, hint: str) -> Problem:
+        """Return the problem of a model as a whole."""
+        origin, key = self._config.origin_of(name), dotted(("models", name))
+        return Problem(where=origin.where, line=origin.line, key=key, what=what, hint=hint)
+
     def _backends_like(self, setting: Setting) -> str:
         broken = "".join(
             f"; plugin {record.name!r} is {record.state}: {record.reason}"
@@ -233,6 +209,18 @@ class Auditor:
 
 def _is_own(setting: Setting, name: str) -> bool:
     return not setting.key or setting.key.startswith(f"{dotted(('models', name))}.")
+
+
+def _is_beside(setting: Setting, name: str) -> bool:
+    """Whether it is a model's own, and stands beside `backend`: it may be anything."""
+    return ".options." not in setting.key and _is_own(setting, name)
+
+
+def _lacks(able: list[Takes], setting: Setting, name: str) -> str:
+    if len(able) != 1:
+        return "no backend here has such an option"
+    of_whom = "" if _is_own(setting, name) else f", the backend of {dotted(('models', name))},"
+    return f"{able[0].backend}{of_whom} has no such option"
 
 
 def _beside(setting: Setting, text: str) -> bool:

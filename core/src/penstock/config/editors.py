@@ -7,18 +7,32 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from penstock.config.jsontypes import REFERENCE, JsonSchema, json_type
 from penstock.config.layers import MODEL
 from penstock.config.schema import Document
 from penstock.config.takes import Takes
 from penstock.registry import Registry
+from penstock.request import Deadlines, Sampling
 
 __all__ = ["DIALECT", "json_schema"]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _REFERENCE: Final[JsonSchema] = {"$ref": "#/$defs/Reference"}
-_TOLD: Final = re.compile(r"^ {4}(\w+(?:, \w+)*) {1,}(\S.*(?:\n {8,}\S.*)*)", re.MULTILINE)
+_TOLD: Final = re.compile(r"^ {4}(\w+(?:, \w+)*) {2,}(\S.*(?:\n {8,}\S.*)*)", re.MULTILINE)
+
+
+class _Plain(GenerateJsonSchema):
+    """Leaves out what tells an editor nothing: titles made from names, and that nothing is set."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        del schema
+        return False
+
+    def default_schema(self, schema: Any) -> JsonSchema:
+        return self.generate_inner(schema["schema"])
 
 
 def json_schema(registry: Registry) -> JsonSchema:
@@ -27,7 +41,7 @@ def json_schema(registry: Registry) -> JsonSchema:
     What one backend alone takes is allowed for its models only. Ranges of its options are not in
     it: `penstock config check` knows them.
     """
-    schema = Document.model_json_schema()
+    schema = Document.model_json_schema(schema_generator=_Plain)
     entry = schema["$defs"]["Entry"]
     able = [Takes(declared) for _, declared in sorted(registry.backends.items())]
     entry["properties"]["backend"] |= {"enum": [takes.backend for takes in able]}
@@ -42,6 +56,9 @@ def json_schema(registry: Registry) -> JsonSchema:
     schema["$defs"]["Reference"] = REFERENCE
     preset = {"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Preset"}]}
     schema["properties"]["presets"]["additionalProperties"] = preset
+    for table, kind in (("SamplingTable", Sampling), ("DeadlinesTable", Deadlines)):
+        for name, told in _descriptions(kind.__doc__ or "").items():
+            schema["$defs"][table]["properties"][name]["description"] = told
     title = {"title": "penstock.toml", "description": "Models that Penstock loads by name."}
     return {"$schema": DIALECT, **schema, **title}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -70,10 +70,15 @@ class Reference:
         `UsageError`, in which the text never is.
         """
         _refuse_foreign(origin)
-        if self.kind == "command":
-            text = _from_command(self, origin, seconds)
-        else:
-            text = _RESOLVE[self.kind](self, origin)
+        match self.kind:
+            case "env":
+                text = _from_env(str(self.name))
+            case "file":
+                text = _from_file(self.path(origin))
+            case "keyring":
+                text = _from_keyring(str(self.name))
+            case _:
+                text = _from_command(self.name, origin, seconds)
         if not text:
             raise UsageError("holds nothing")
         return text
@@ -92,17 +97,15 @@ def is_open(path: Path) -> bool:
         return False
 
 
-def _from_env(reference: Reference, origin: Origin) -> str:
-    del origin
-    text = os.environ.get(str(reference.name))
+def _from_env(name: str) -> str:
+    text = os.environ.get(name)
     if text is None:
-        raise UsageError("the variable is not set", hint=f"export {reference.name}=…")
+        raise UsageError("the variable is not set", hint=f"export {name}=…")
     return text
 
 
-def _from_file(reference: Reference, origin: Origin) -> str:
+def _from_file(path: Path) -> str:
     try:
-        path = reference.path(origin)
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
@@ -112,14 +115,13 @@ def _from_file(reference: Reference, origin: Origin) -> str:
     return _line(content, "the file holds no text in UTF-8")
 
 
-def _from_keyring(reference: Reference, origin: Origin) -> str:
-    del origin
+def _from_keyring(name: str) -> str:
     try:
         import keyring
     except ImportError as error:
         hint = 'pip install "penstock[keyring]"'
         raise UsageError("the package keyring is not installed", hint=hint) from error
-    service, _, user = str(reference.name).rpartition("/")
+    service, _, user = name.rpartition("/")
     try:
         text = keyring.get_password(service, user)
     except Exception as error:
@@ -129,9 +131,9 @@ def _from_keyring(reference: Reference, origin: Origin) -> str:
     return text
 
 
-def _from_command(reference: Reference, origin: Origin, seconds: float) -> str:
+def _from_command(words: Iterable[str], origin: Origin, seconds: float) -> str:
     folder = None if origin.file is None else origin.file.parent
-    status, printed = _run(list(reference.name), folder, seconds)
+    status, printed = _run(list(words), folder, seconds)
     if status is None:
         raise UsageError(f"the program took longer than {seconds:g} s")
     if status:
@@ -187,10 +189,3 @@ def _refuse_foreign(origin: Origin) -> None:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-_RESOLVE: Final = {
-    "env": _from_env,
-    "file": _from_file,
-    "keyring": _from_keyring,
-}

@@ -130,7 +130,7 @@ class Entry(_Table):
     source: Text = ""
     """What to load: a path, a source such as "hf:owner/repo", a preset, or a server's model."""
     device: Text = "auto"
-    """Where the engine runs: auto, cpu, metal, cuda, cuda:1."""
+    """Where the engine runs: cpu, metal, cuda, cuda:1, or auto, which lets the backend choose."""
     options: dict[str, Option] = {}
     """The backend's own options."""
     sampling: SamplingTable = SamplingTable()  # type: ignore[valid-type]
@@ -138,7 +138,7 @@ class Entry(_Table):
     deadlines: DeadlinesTable = DeadlinesTable()  # type: ignore[valid-type]
     """For loading, and for every call that leaves them open."""
     unsupported: Policy = "error"
-    """What to do with an option of a call that the engine does not honour."""
+    """What to do with an option of a call that the engine does not honour; "error" by default."""
     extends: Text = ""
     """The model that this one takes what it does not say itself from."""
     aliases: Annotated[list[Text], Field(strict=False)] = []

@@ -29,29 +29,22 @@ class Takes:
 
     def __init__(self, declared: BackendDeclaration) -> None:
         self.backend = declared.name
-        self.reads_files = bool(declared.formats)
         self._declared = declared
 
     @cached_property
     def _class(self) -> _Options | None:
         """The class; raises `PluginError` where it cannot be imported."""
-        where = self._declared.options
-        return (
-            cast("_Options", imported(where, f"the options of {self.backend!r}")) if where else None
-        )
-
-    @property
-    def is_checked(self) -> bool:
-        """Whether anything is known of the options."""
-        return self._class is not None
+        if not self._declared.options:
+            return None
+        what = f"the options of {self.backend!r}"
+        return cast("_Options", imported(self._declared.options, what))
 
     @cached_property
     def fields(self) -> Mapping[str, dataclasses.Field[Any]]:
         """The options by name, with their defaults; none where the class is no dataclass."""
         made: Any = self._class
-        return (
-            {f.name: f for f in dataclasses.fields(made)} if dataclasses.is_dataclass(made) else {}
-        )
+        found = dataclasses.fields(made) if dataclasses.is_dataclass(made) else ()
+        return {field.name: field for field in found}
 
     @cached_property
     def synonyms(self) -> Mapping[str, str]:
