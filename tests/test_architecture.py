@@ -41,8 +41,8 @@ HEAVY = {
     "llama_cpp", "llguidance", "numpy", "openai", "platformdirs", "pydantic", "pytest", "rich",
     "tomllib", "trio", "typer",
 }  # fmt: skip
-NAMES_OF_OTHERS = re.compile(
-    r"llama|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers", re.IGNORECASE
+NAMES_OF_OTHERS = re.compile(  # llama2 and llama3 are formats of chats
+    r"llama(?![23]\b)|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers", re.IGNORECASE
 )
 MODULES = sorted(
     info.name
