@@ -101,7 +101,9 @@ CONSTRAINTS: dict[str, ConstraintKind] = {
 """The options that say what an answer must be, and the kind of constraint that each makes."""
 
 
-def _strings(value: Iterable[str] | str) -> tuple[str, ...]:
+def _strings(value: Iterable[str] | str) -> object:
+    if isinstance(value, Mapping):  # its keys were hardly meant
+        return value
     return (value,) if isinstance(value, str) else tuple(value)
 
 
