@@ -42,7 +42,8 @@ HEAVY = {
     "tomllib", "trio", "typer",
 }  # fmt: skip
 NAMES_OF_OTHERS = re.compile(  # llama2 and llama3 are formats of chats
-    r"llama(?![23]\b)|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers", re.IGNORECASE
+    r"llama(?![23]\b)|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers",
+    re.IGNORECASE,
 )
 MODULES = sorted(
     info.name
