@@ -33,7 +33,9 @@ from penstock.errors import (
     DeadlineExceeded,
     EngineError,
     GenerationError,
+    IncompleteAnswer,
     IncompleteStream,
+    InvalidAnswer,
     InvalidModel,
     LoadError,
     MalformedAnswer,
@@ -80,6 +82,7 @@ from penstock.registry import Registry
 from penstock.request import Deadlines, Request, Sampling
 from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
+from penstock.tasks import Task
 from penstock.tools import Tool, ToolCall, ToolCallPart
 
 __version__ = "0.1.0"
@@ -111,7 +114,9 @@ __all__ = [
     "Finish",
     "Generation",
     "GenerationError",
+    "IncompleteAnswer",
     "IncompleteStream",
+    "InvalidAnswer",
     "InvalidModel",
     "LoadError",
     "LoadProgress",
@@ -146,6 +151,7 @@ __all__ = [
     "StoredModel",
     "Stream",
     "StreamClosed",
+    "Task",
     "Ticket",
     "Timings",
     "Token",

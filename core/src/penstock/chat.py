@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from penstock.errors import UsageError
 from penstock.events import Completion, FinishReason
 from penstock.messages import Message
-from penstock.request import CallOptions, Deadlines, Policy
+from penstock.request import CallOptions, Deadlines, OtherOptions, Policy
 from penstock.streams.generation import Generation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from penstock.model import Model
+
+R = TypeVar("R")
 
 __all__ = ["Chat"]
 
@@ -39,6 +41,25 @@ class Chat:
         if system is not None:
             self.history = (Message("system", system),)
 
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send(
         self,
         text: str,

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
 
@@ -16,11 +16,13 @@ from penstock.errors import ModelClosed, Unsupported, UsageError
 from penstock.events import Completion, Embeddings
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
 from penstock.request import (
+    CONSTRAINTS,
     ENGINE_OPTIONS,
     MAX_SEED,
     POLICIES,
     CallOptions,
     Deadlines,
+    OtherOptions,
     Policy,
     Request,
     Sampling,
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from penstock.chat import Chat
+    from penstock.tasks import Example, Task
+
+R = TypeVar("R")
 
 __all__ = ["Model"]
 
@@ -76,6 +81,25 @@ class Model:
         """How many generations the engine is at work on."""
         return self._pump.running
 
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def complete(
         self,
         prompt: PromptLike,
@@ -93,6 +117,27 @@ class Model:
         request = _PromptRequest(as_segments(prompt))
         return self._generation(request, Sampling(**_checked(options)), deadlines, unsupported)
 
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        on_end: Callable[[Completion], None] | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        on_end: Callable[[Completion], None] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def chat(
         self,
         messages: Iterable[MessageLike],
@@ -116,6 +161,50 @@ class Model:
         from penstock.chat import Chat
 
         return Chat(self, system=system, keep_partial=keep_partial)
+
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        schema: type[R],
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Task[R]: ...
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task: ...
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task:
+        """Make something to be done again and again, to one text after the other; see `Task`.
+
+        instructions  what is to be done; said as the system message, behind `system` if given
+        examples      texts, each with what is to come of it: a value of the type that `schema`
+                      names, JSON data for any other schema, else a text
+        options       of every call
+
+        Raises `UsageError` for values out of range and for an example that is not what the options
+        ask for, and `Unsupported` where the model has no chat template.
+        """
+        from penstock.tasks import Task, prefix_of
+
+        sampling = Sampling(**_checked(options))
+        prefix = prefix_of(instructions, system, examples, sampling.over(self._sampling))
+        self._conversation(prefix)
+        return Task(self, prefix, sampling)
 
     async def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the token ids of `prompt` as the engine evaluates it, BOS included.
@@ -230,6 +319,9 @@ class Model:
         )
         if policy == "error":
             hint = "Leave it out, or pass unsupported='warn' or 'drop'"
+            bindings = sorted(self.info.capabilities.options & set(CONSTRAINTS))
+            if bindings and refused & set(CONSTRAINTS):
+                hint += f". It can bind an answer by {', '.join(bindings)}"
             raise Unsupported("; ".join(texts), hint=hint)
         if policy == "warn":
             warnings.warn("; ".join(texts), UserWarning, stacklevel=4)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from penstock import loading
 from penstock import model as asynchronous
@@ -19,12 +19,15 @@ from penstock.chat import Chat
 from penstock.events import Embeddings
 from penstock.messages import MessageLike, PromptLike
 from penstock.registry import Registry
-from penstock.request import CallOptions, Deadlines, Policy, Sampling
+from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation
+from penstock.tasks import Example, Task
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from typing_extensions import Unpack
+
+R = TypeVar("R")
 
 __all__ = ["Loading", "Model", "load"]
 
@@ -92,6 +95,25 @@ class Model:
         """What is known of the model and the engine that runs it."""
         return self._inner.info
 
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def complete(
         self,
         prompt: PromptLike,
@@ -103,6 +125,25 @@ class Model:
         """Continue `prompt`."""
         return self._inner.complete(prompt, deadlines=deadlines, unsupported=unsupported, **options)
 
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def chat(
         self,
         messages: Iterable[MessageLike],
@@ -117,6 +158,36 @@ class Model:
     def session(self, system: str | None = None, *, keep_partial: bool = False) -> Chat:
         """Start a conversation that remembers."""
         return self._inner.session(system, keep_partial=keep_partial)
+
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        schema: type[R],
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Task[R]: ...
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task: ...
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task:
+        """Make something to be done again and again."""
+        return self._inner.task(instructions, examples=examples, system=system, **options)
 
     def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the token ids of `prompt` as the engine evaluates it."""
