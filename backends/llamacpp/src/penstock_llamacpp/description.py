@@ -34,6 +34,7 @@ def describe(
             tokenize=True,
             embed=weights.embeds,
             state=True,
+            limits=True,
             parallel=options.parallel,
         ),
         defaults=DEFAULTS,
