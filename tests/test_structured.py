@@ -245,9 +245,10 @@ async def test_the_other_kinds_mean_the_same_on_both_engines(backend, options, r
             await model.complete("Once upon a time", max_tokens=3, regex="[a-z]{60}")
 
 
-async def test_the_beginning_of_a_task_is_evaluated_once() -> None:
+@pytest.mark.parametrize("backend", ["llamacpp", "ctransformers"])
+async def test_the_beginning_of_a_task_is_evaluated_once(backend: str) -> None:
     examples = [("Al, 8", Simple("Ben", 8)), ("Bo, 7", Simple("Mia", 7))]
-    async with penstock.load("llamacpp:pocket:") as model:
+    async with penstock.load(f"{backend}:pocket:") as model:
         task = model.task("Tell who it is. Be exact.", schema=Simple, examples=examples)
         first = await task("Mia, 7", max_tokens=60)
         second = await task("Ben, 8", max_tokens=60)

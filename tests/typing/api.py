@@ -6,7 +6,7 @@ import queue
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Literal, TypedDict, assert_type
 
 import anyio
 import penstock
@@ -51,6 +51,7 @@ from penstock import (
     hookimpl,
 )
 from penstock.testing import LAWS, EchoEngine, EchoOptions, Subject, hosted
+from pydantic import BaseModel
 
 # loading and calling
 
@@ -122,6 +123,14 @@ class Person:
     age: int
 
 
+class Point(TypedDict):
+    x: int
+
+
+class Pet(BaseModel):
+    name: str
+
+
 async def structured(model: Model, chat: Chat) -> None:
     done = await model.complete("Hi", schema=Person, max_tokens=9)
     assert_type(done, Completion[Person])
@@ -130,6 +139,9 @@ async def structured(model: Model, chat: Chat) -> None:
     assert_type((await chat.send("Hi", schema=list[int])).parsed, list[int])
     assert_type((await model.complete("Hi", schema={"type": "integer"})).parsed, Any)
     assert_type((await model.complete("Hi", schema=int | str)).parsed, Any)
+    assert_type((await model.complete("Hi", schema=Literal["a", "b"])).parsed, Any)
+    assert_type((await model.complete("Hi", schema=Point)).parsed["x"], int)
+    assert_type((await model.complete("Hi", schema=list[Pet])).parsed[0].name, str)
     generation = model.complete("Hi", schema=Person)
     async for state in generation.partials(growing=True):
         assert_type(state, Any)
