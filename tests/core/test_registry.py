@@ -8,7 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from penstock import Backend, BackendDeclaration, SourceDeclaration, hookimpl
+from penstock import (
+    Backend,
+    BackendDeclaration,
+    PresetDeclaration,
+    SourceDeclaration,
+    hookimpl,
+)
 from penstock.errors import (
     LoadError,
     ModelNotFound,
@@ -247,3 +253,15 @@ def test_a_hook_that_returns_something_else_breaks_its_plugin(registry):
     found = registry(bad=["llm"])
     assert found.records[0].state == "broken"
     assert "returned 'llm', not " in found.records[0].reason
+
+
+def test_more_presets_win_over_those_of_plugins_and_leave_the_registry_as_it_was(three):
+    more = three.with_presets([PresetDeclaration(name="tale", target="box:a")])
+    assert more.parse("tale") == Target(None, "box", "a")
+    assert three.parse("tale") == Target(None, None, "tale")
+    assert more.backends is three.backends
+
+
+def test_the_readers_of_a_format_are_known_without_a_file(three):
+    assert three.readers(".bin") == three.readers("bin") == three.backends_for(Path("x.bin"))
+    assert three.readers("") == []

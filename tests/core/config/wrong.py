@@ -267,7 +267,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "options that exclude each other": (
         LOCAL + 'flash_attn = false\ntype_v = "q8_0"\n',
         [
-            "penstock.toml:1: models.local: the llamacpp option type_v is 'q8_0', and flash_attn is False (Quantised values need flash attention: take type_v='f16', or allow it)",
+            "penstock.toml:1: models.local: the llamacpp option type_v is 'q8_0', and flash_attn is False (quantised values need flash attention: take type_v='f16', or allow it)",
         ],
     ),
     "option is date": (

@@ -15,7 +15,7 @@ from penstock.config.origins import Setting, dotted
 from penstock.config.paths import exists
 from penstock.config.takes import Takes
 from penstock.config.targets import backend_of, hashed, located
-from penstock.config.telling import expectation, problem_at
+from penstock.config.telling import expectation, problem_at, problem_of
 from penstock.errors import PenstockError, UsageError
 from penstock.problem import Problem
 from penstock.registry import Registry, Target
@@ -191,8 +191,7 @@ class Auditor:
 
     def _at(self, name: str, what: str, hint: str) -> Problem:
         """Return the problem of a model as a whole."""
-        origin, key = self._config.origin_of(name), dotted(("models", name))
-        return Problem(where=origin.where, line=origin.line, key=key, what=what, hint=hint)
+        return problem_of(self._config.origin_of(name), dotted(("models", name)), what, hint)
 
     def _backends_like(self, setting: Setting) -> str:
         broken = "".join(

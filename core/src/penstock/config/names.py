@@ -9,7 +9,7 @@ from typing import Final
 from penstock.config.merging import Settings
 from penstock.config.nearest import suggestion
 from penstock.config.origins import Key, Origin, Setting, dotted
-from penstock.config.telling import problem_at
+from penstock.config.telling import problem_at, problem_of
 from penstock.problem import Problem
 
 __all__ = ["Names"]
@@ -110,4 +110,4 @@ class Names:
         if table is None:
             first = next(one for other, one in self._settings.items() if other[:2] == key)
             return problem_at(first, what, hint)
-        return Problem(where=table.where, line=table.line, key=dotted(key), what=what, hint=hint)
+        return problem_of(table, dotted(key), what, hint)
