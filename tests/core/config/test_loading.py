@@ -57,6 +57,15 @@ async def test_the_sync_facade_takes_the_same_names(write):
         assert model.complete("abcdefghi").result().text == "abcdefghi"
 
 
+async def test_the_progress_of_a_named_model_is_watched_and_then_it_is_entered(write):
+    write(ECHO)
+    loading = penstock.load("l")
+    phases = [progress.phase async for progress in loading.progress()]
+    assert (phases[0], phases[-1]) == ("resolving", "ready")
+    async with loading as model:
+        assert (await model.complete("abcdefghi")).text == "abcdef"
+
+
 async def test_what_no_name_is_stays_a_target_and_gets_what_holds_for_all(write):
     write(f"sampling = {{ max_tokens = 1 }}\n{ECHO}".replace('default = "local"', ""))
     async with penstock.load("echo-blocking:") as model:

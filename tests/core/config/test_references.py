@@ -207,6 +207,17 @@ def test_nothing_is_looked_up_for_a_file_that_others_may_have_written(
     assert named.options({}) == {"api_key": Secret(CANARY)}
 
 
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only root can give a file away"
+)
+def test_nothing_is_looked_up_for_a_file_of_somebody_else(write, registry, monkeypatch):
+    monkeypatch.setenv("LLM_KEY", CANARY)
+    path = write(f'{CLOUD}api_key = {{ env = "LLM_KEY" }}\n')
+    os.chown(path, 12345, 12345)
+    with pytest.raises(ConfigError, match="nothing is looked up for a file that somebody else may"):
+        options(registry)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
 def test_check_warns_of_plain_text_and_of_what_everybody_can_read(write, registry):
     path = write(f'{CLOUD}api_key = "{CANARY}"\n[models.b]\nextends = "cloud"\n')
