@@ -23,7 +23,7 @@ from penstock.backend import (
     ProgressSink,
     Ticket,
 )
-from penstock.chat import Chat
+from penstock.chat import Chat, KeptState
 from penstock.constraint import Constraint
 from penstock.errors import (
     AccessDenied,
@@ -84,7 +84,6 @@ from penstock.request import Deadlines, Request, Sampling
 from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
 from penstock.tools import Tool, ToolCall, ToolCallPart
-from penstock.transcripts import KeptState
 
 __version__ = "0.1.0"
 
