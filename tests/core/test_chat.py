@@ -287,7 +287,10 @@ async def test_results_of_tools_go_on_with_the_turn(calling):
         chat = model.session()
         await chat.send("Weather, and time?", tools=[{"name": "weather"}, {"name": "time"}])
         assert chat.pending == (WEATHER, TIME)
+        other = chat.fork()
         done = await chat.send_results({"call_2": "12:00", "call_1": "18 degrees"})
+        await other.send_results(["18 degrees", "12:00"])
+        assert other.history == chat.history
         assert done.text == "Mild, at noon."
         assert chat.pending == ()
         assert chat.history == (
@@ -300,7 +303,9 @@ async def test_results_of_tools_go_on_with_the_turn(calling):
         assert len(chat.undo()) == 5, "it is one turn"
 
 
-@pytest.mark.parametrize("results", [{}, {"call_1": "x"}, {"call_1": "x", "call_2": "y", "z": ""}])
+@pytest.mark.parametrize(
+    "results", [{}, {"call_1": "x"}, {"call_1": "x", "call_2": "y", "z": ""}, [], ["x"], "xy"]
+)
 async def test_every_call_gets_one_result(calling, results):
     async with calling as model:
         chat = model.session()

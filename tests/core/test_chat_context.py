@@ -5,8 +5,14 @@ from __future__ import annotations
 import anyio
 import penstock
 import pytest
-from penstock import Capabilities, ContextReport, Message, ModelInfo
-from penstock.errors import ContextOverflow, GenerationError, ModelClosed, UsageError
+from penstock import Capabilities, ContextReport, Deadlines, Message, ModelInfo
+from penstock.errors import (
+    ContextOverflow,
+    DeadlineExceeded,
+    GenerationError,
+    ModelClosed,
+    UsageError,
+)
 from penstock.testing import EchoBatchEngine, EchoEngine, EchoOptions, EchoThreadEngine, hosted
 
 pytestmark = pytest.mark.anyio
@@ -319,6 +325,26 @@ async def test_leaving_ends_a_summary_that_is_waited_for(server):
             assert not chat.answering
             assert len(chat.history) == 2
             assert (await chat.send("hi")).text
+
+
+async def test_a_deadline_counts_while_a_summary_is_made(server):
+    ended = []
+
+    async def hook(messages):
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(True)
+
+    async with hosted(server()) as model:
+        chat = model.session(context="summarize", summarize=hook)
+        await chat.send(WORDS)
+        generation = chat.send(WORDS * 2, deadlines=Deadlines(total=0.05))
+        with pytest.raises(DeadlineExceeded), anyio.fail_after(5):
+            await generation
+        await generation.idle()
+        assert ended == [True]
+        assert len(chat.history) == 2
 
 
 async def test_closing_the_model_ends_a_summary_that_is_waited_for(server):

@@ -23,7 +23,7 @@ from penstock.backend import (
     ProgressSink,
     Ticket,
 )
-from penstock.chat import Chat
+from penstock.chat import Chat, KeptState
 from penstock.constraint import Constraint
 from penstock.errors import (
     AccessDenied,
@@ -87,7 +87,6 @@ from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
 from penstock.tasks import Task
 from penstock.tools import Tool, ToolCall, ToolCallPart
-from penstock.transcripts import KeptState
 
 __version__ = "0.1.0"
 

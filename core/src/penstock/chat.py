@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
 
-from penstock import transcripts
 from penstock.errors import LoadError, Unsupported, UsageError
 from penstock.events import Completion, FinishReason
 from penstock.fitting import Fitting
@@ -20,7 +20,6 @@ from penstock.request import CallOptions, Deadlines, OtherOptions, Policy
 from penstock.streams.generation import Generation
 from penstock.summaries import summarized_by
 from penstock.tools import ToolCall, ToolLike
-from penstock.transcripts import KeptState, Transcript
 from penstock.turns import cut, turns_of
 
 if TYPE_CHECKING:
@@ -32,9 +31,17 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-__all__ = ["Chat"]
+__all__ = ["Chat", "KeptState"]
 
 _WHOLE: frozenset[FinishReason] = frozenset({"stop", "stop_sequence", "length", "tool_calls"})
+
+
+@dataclass(frozen=True, slots=True)
+class KeptState:
+    """What came of the state of an engine: tokens that need not be evaluated again, or why none."""
+
+    tokens: int = 0
+    reason: str = ""
 
 
 class Chat:
@@ -139,7 +146,7 @@ class Chat:
 
     def send_results(
         self,
-        results: Mapping[str, str],
+        results: Mapping[str, str] | Sequence[str],
         *,
         deadlines: Deadlines | None = None,
         unsupported: Policy | None = None,
@@ -147,16 +154,12 @@ class Chat:
     ) -> Generation:
         """Say what the tools returned that the last answer called; return the next answer.
 
-        `results` has a text for the id of each call in `pending`. Give the same `tools` again.
-        Raises `UsageError` for a result too few or too many.
+        `results` has a text for the id of each call in `pending`, or the texts in their order. Give
+        the same `tools` again. Raises `UsageError` for a result too few or too many.
         """
-        wanted, given = [call.id for call in self.pending], list(results)
-        if not wanted or sorted(wanted) != sorted(given):
-            raise UsageError(
-                f"the results are of the calls {given!r}",
-                hint=f"The last answer calls {wanted!r}" if wanted else "It called no tool",
-            )
-        asked = tuple(Message("tool", results[call], tool_call_id=call) for call in wanted)
+        calls = [call.id for call in self.pending]
+        texts = _in_order(results, calls)
+        asked = tuple(Message("tool", t, tool_call_id=c) for c, t in zip(calls, texts, strict=True))
         return self._send(asked, deadlines, unsupported, options)
 
     def fork(self) -> Chat:
@@ -196,14 +199,17 @@ class Chat:
         returned `KeptState` says why. Raises `UsageError` for a file that cannot be written.
         """
         self._refuse_answering("save")
+        from penstock import transcripts  # 10 ms that only files cost
+
         path = Path(path)
-        kept = await self._save_state(path) if state else KeptState()
-        transcript = Transcript(
+        beside = transcripts.state_path(path)
+        kept = await self._save_state(beside) if state else KeptState()
+        transcript = transcripts.Transcript(
             messages=self._history,
             left_out=self._left_out if self._instead else 0,
             instead=self._instead,
             model=self._model.info.name,
-            state=transcripts.state_path(path).name if kept.tokens else None,
+            state=beside.name if kept.tokens else None,
         )
         await anyio.to_thread.run_sync(transcripts.write, path, transcript)
         return kept
@@ -219,6 +225,8 @@ class Chat:
         summarize: Summarize | None = None,
     ) -> Self:
         """Go on with a conversation that was saved; see `Model.load_session`."""
+        from penstock import transcripts  # as above
+
         told = await anyio.to_thread.run_sync(transcripts.read, path)
         chat = cls(
             model,
@@ -279,7 +287,7 @@ class Chat:
             said = said[:-1]
         try:
             prompt = await self._model.render(said, self._tools)
-            return KeptState(await self._model.save_state(transcripts.state_path(path), prompt))
+            return KeptState(await self._model.save_state(path, prompt))
         except (Unsupported, UsageError) as error:
             return KeptState(reason=str(error))
 
@@ -289,6 +297,18 @@ class Chat:
                 f"{what}: the last answer is not finished",
                 hint="Read it to its end, or leave it, first",
             )
+
+
+def _in_order(results: Mapping[str, str] | Sequence[str], calls: list[str]) -> list[str]:
+    """Return the results in the order of the calls. Raises `UsageError`."""
+    named = isinstance(results, Mapping)
+    fits = sorted(results) == sorted(calls) if named else len(results) == len(calls)
+    if not calls or not fits or isinstance(results, str):
+        raise UsageError(
+            f"the results are {results!r:.200}",
+            hint=f"The last answer calls {calls!r}" if calls else "It called no tool",
+        )
+    return [results[call] for call in calls] if isinstance(results, Mapping) else list(results)
 
 
 def _begun(system: str | None, history: Iterable[MessageLike]) -> tuple[Message, ...]:

@@ -138,7 +138,9 @@ class Said(str):
         return _shadow(self).count(_shadow(part), *bounds)
 
     def strip(self, chars: str | None = None) -> Said:
-        return self.lstrip(chars).rstrip(chars)
+        shadow = _shadow(self)
+        start = len(shadow) - len(shadow.lstrip(chars))
+        return self[start : max(start, len(shadow.rstrip(chars)))]
 
     def lstrip(self, chars: str | None = None) -> Said:
         shadow = _shadow(self)

@@ -56,6 +56,8 @@ _NUMBERS = frozenset({"float", "int"})
 _WHOLE = frozenset({"dictsort", "groupby", "max", "min", "sort", "unique"})
 """Those that look at every part of what they get."""
 
+_LONG = (str, list, tuple)
+
 _PADDING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
 _NEEDLESS = frozenset({"encode", "maketrans", "translate"})
 
@@ -160,7 +162,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 self._charge_format(left, (right,))
             case "+":
                 left, right = _added(left, right), _added(right, left)
-                if isinstance(left, Sized) and isinstance(right, Sized):
+                if isinstance(left, _LONG) and isinstance(right, _LONG):
                     self._budget.make(len(left) + len(right))
         return kept(super().call_binop(context, operator, left, right))
 

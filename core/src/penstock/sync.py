@@ -25,7 +25,6 @@ from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampl
 from penstock.streams.generation import Generation
 from penstock.tasks import Example, Task
 from penstock.tools import ToolCall, ToolLike
-from penstock.transcripts import KeptState
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -291,7 +290,7 @@ class Chat:
         return self._inner.pending
 
     @property
-    def state(self) -> KeptState | None:
+    def state(self) -> conversation.KeptState | None:
         """What came of the engine's state that was saved with this conversation."""
         return self._inner.state
 
@@ -308,7 +307,7 @@ class Chat:
 
     def send_results(
         self,
-        results: Mapping[str, str],
+        results: Mapping[str, str] | Sequence[str],
         *,
         deadlines: Deadlines | None = None,
         unsupported: Policy | None = None,
@@ -327,6 +326,6 @@ class Chat:
         """Take the last turns out; return their messages."""
         return self._inner.undo(turns)
 
-    def save(self, path: str | Path, *, state: bool = False) -> KeptState:
+    def save(self, path: str | Path, *, state: bool = False) -> conversation.KeptState:
         """Write the conversation to a file, as JSON."""
         return self._portal.call(partial(self._inner.save, path, state=state))

@@ -7,24 +7,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from penstock.errors import LoadError, PenstockError, UsageError
 from penstock.messages import Message, as_messages
 from penstock.tools import ToolCall
 
-__all__ = ["KeptState", "Transcript", "read", "state_path", "write"]
+__all__ = ["Transcript", "read", "state_path", "write"]
 
 FORMAT = "penstock chat"
 VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class KeptState:
-    """What came of the state of an engine: tokens that need not be evaluated again, or why none."""
-
-    tokens: int = 0
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +48,6 @@ def write(path: Path, transcript: Transcript) -> None:
 
     Raises `UsageError` where it cannot be written.
     """
-    from tempfile import NamedTemporaryFile  # 8 ms that only saving pays
-
     text = _text(_described(transcript))
     part: Path | None = None
     try:
