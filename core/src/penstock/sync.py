@@ -294,6 +294,25 @@ class Chat:
         """What came of the engine's state that was saved with this conversation."""
         return self._inner.state
 
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send(
         self,
         text: str,
