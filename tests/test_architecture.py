@@ -38,9 +38,8 @@ PACKAGES = {
 }
 HEAVY = {
     "aiohttp", "ctransformers", "filelock", "httpx", "httpx2", "huggingface_hub", "jinja2",
-    "jsonschema",
-    "llama_cpp", "llguidance", "numpy", "openai", "platformdirs", "pydantic", "pytest", "rich",
-    "tomllib", "trio", "typer",
+    "jsonschema", "llama_cpp", "llguidance", "numpy", "openai", "platformdirs", "prompt_toolkit",
+    "pydantic", "pytest", "rich", "tomllib", "trio", "typer",
 }  # fmt: skip
 NAMES_OF_OTHERS = re.compile(  # llama2 and llama3 are formats of chats
     r"llama(?![23]\b)|ctransformers|openai|pocket|vllm|ollama|anthropic|mlx|transformers",
@@ -157,7 +156,7 @@ def test_core_names_no_backend_and_no_engine(file):
 def test_only_the_command_line_imports_typer_and_rich():
     for file in files_of("penstock"):
         if not file.is_relative_to(CORE / "cli"):
-            assert not imports_of(file) & {"typer", "rich"}, file
+            assert not imports_of(file) & {"prompt_toolkit", "typer", "rich"}, file
 
 
 def test_the_command_line_is_imported_by_nobody():

@@ -82,6 +82,22 @@ def read_until():
 
 
 @pytest.fixture
+def on_terminal(tmp_path):
+    """Start the command on a terminal; it is ended after the test."""
+    from tests.cli.screen import Terminal
+
+    opened: list[Terminal] = []
+
+    def start(*arguments: str, **how: object) -> Terminal:
+        opened.append(Terminal(*arguments, **({"state": tmp_path} | how)))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.close()
+
+
+@pytest.fixture
 def terminal():
     """A terminal: our end of it, and the program's."""
     ours, theirs = pty.openpty()
@@ -98,4 +114,5 @@ def broken_plugin(tmp_path: Path) -> dict[str, str]:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shattered\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[penstock]\nshattered = shattered_plugin\n")
     (tmp_path / "shattered_plugin.py").write_text("import glass_that_is_not_there\n")
-    return {"PYTHONPATH": str(tmp_path)}
+    found = os.environ.get("PYTHONPATH", "")
+    return {"PYTHONPATH": f"{tmp_path}{os.pathsep}{found}".rstrip(os.pathsep)}

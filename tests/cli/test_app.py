@@ -7,6 +7,7 @@ import sysconfig
 
 import penstock as library
 import pytest
+from penstock.cli.commands import COMMANDS
 
 
 def test_version_names_the_version(penstock):
@@ -17,14 +18,22 @@ def test_version_names_the_version(penstock):
 def test_without_a_command_the_help_is_shown(penstock):
     done = penstock()
     assert done.returncode == 0
-    for command in ("complete", "chat", "pull", "models", "rm", "backends", "doctor"):
-        assert command in done.stdout
+    for command, summary in COMMANDS.items():
+        assert f"  {command} " in done.stdout
+        assert summary in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_can_be_called_by_its_name_and_has_help(penstock, command):
+    done = penstock(command, "--help")
+    assert done.returncode == 0
+    assert f"penstock {command}" in done.stdout
 
 
 def test_an_unknown_command_is_a_usage_error(penstock):
     done = penstock("complet")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: No such command 'complet'")
+    assert done.stderr == "error: there is no command 'complet'. Did you mean 'complete'?\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])

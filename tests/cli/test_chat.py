@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import time
 
 
 def test_a_message_gets_one_answer(penstock):
@@ -71,18 +69,3 @@ def test_ctrl_c_stops_the_answer_and_the_conversation_keeps_its_beginning(starte
     part, second = (first + rest).decode().splitlines()
     assert said.startswith(part)
     assert second == f"{said} {part.strip()} and on"
-
-
-def test_on_a_terminal_ctrl_c_drops_a_line_and_the_end_of_input_ends(started, read_until, terminal):
-    ours, theirs = terminal
-    child = started("chat", "-m", "echo:", stdin=theirs, stdout=theirs, stderr=theirs)
-    read_until(ours, b"> ")
-    time.sleep(0.5)  # a signal between the prompt and the wait behind it is seen at the next key
-    child.send_signal(signal.SIGINT)
-    read_until(ours, b"> ")
-    os.write(ours, b"red\n")
-    said = read_until(ours, b"stop]\r\n> ")
-    assert b"\nred\r\n[1 tokens" in said.replace(b"\x1b[?2004l\r", b"")
-    os.write(ours, b"\x04")
-    child.wait(timeout=5)
-    assert child.returncode == 0

@@ -181,7 +181,7 @@ def test_bytes_that_are_no_text_are_replaced(penstock):
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        ((), 2, "Missing argument 'PROMPT'"),
+        ((), 2, "there is no PROMPT. Give it as an argument, or through a pipe"),
         (("x", "--bogus"), 2, "--bogus"),
         (("x", "-m", "echo:", "--temperature", "-1"), 2, "temperature is -1.0. It must be 0"),
         (("x", "-m", "echo:", "--top-k", "3"), 2, "does not honour top_k=3"),

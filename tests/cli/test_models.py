@@ -58,8 +58,8 @@ def test_a_file_that_says_nothing_is_listed_all_the_same(penstock, here):
     assert rows(penstock("models", env=here))["ollama:odd:latest"][:4] == ["4", "B", "?", "?"]
 
 
-def test_json_is_an_object_a_line(penstock, here):
-    done = penstock("models", "--json", env=here)
+def test_jsonl_is_an_object_a_line(penstock, here):
+    done = penstock("models", "--jsonl", env=here)
     records = {record["name"]: record for record in map(json.loads, done.stdout.splitlines())}
     record = records["hf:some/tale-GGUF/tale-Q8_0.gguf"]
     assert record["size"] == penstock_pocket.path().stat().st_size
@@ -81,7 +81,7 @@ def test_presets_are_listed_whether_they_are_here_or_not(penstock, here):
     assert len(done.stdout.splitlines()) > 40
     line = next(line for line in done.stdout.splitlines() if line.startswith("qwen3-0.6b "))
     assert line.split()[1:] == ["hf:Qwen/Qwen3-0.6B-GGUF:Q8_0", "0.6", "GB,", "Apache-2.0"]
-    first = json.loads(penstock("models", "--presets", "--json", env=here).stdout.splitlines()[0])
+    first = json.loads(penstock("models", "--presets", "--jsonl", env=here).stdout.splitlines()[0])
     assert set(first) == {"name", "target", "summary"}
 
 
@@ -92,6 +92,13 @@ def test_rm_asks_first_and_takes_no_for_an_answer(penstock, here):
         assert "3.5 MB in " in done.stderr
         assert done.stderr.endswith("Delete it? [y/N] Nothing was deleted.\n")
     assert "hf:some/tale-GGUF/tale-Q8_0.gguf" in rows(penstock("models", env=here))
+
+
+def test_rm_tells_programs_what_it_deleted(penstock, here):
+    done = penstock("rm", "hf:some/tale-GGUF", "--yes", "--json", env=here)
+    (record,) = json.loads(done.stdout)
+    assert record["name"] == "hf:some/tale-GGUF/tale-Q8_0.gguf"
+    assert record["size"] == penstock_pocket.path().stat().st_size
 
 
 @pytest.mark.parametrize(("arguments", "said"), [((), "y\n"), (("--yes",), "")])

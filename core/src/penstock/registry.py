@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -60,16 +61,33 @@ class Registry:
         self.backends = {name: declaration for name, (_, declaration) in backends.items()}
         self.sources = {name: declaration for name, (_, declaration) in sources.items()}
         self.origins = {name: plugin for name, (plugin, _) in backends.items()}
+        self._source_origins = {name: plugin for name, (plugin, _) in sources.items()}
         self.records = _with_broken(records, broken)
         self._plugins = manager
 
     @cached_property
     def presets(self) -> Mapping[str, PresetDeclaration]:
         """The short names that plugins offer; asked for on first use, which may read files."""
+        return {name: declaration for name, (_, declaration) in self._presets_by_plugin.items()}
+
+    @cached_property
+    def _presets_by_plugin(self) -> Mapping[str, tuple[str, PresetDeclaration]]:
         broken: dict[str, str] = {}
         found = _declared(self._plugins, "penstock_presets", PresetDeclaration, "name", broken)
         self.records = _with_broken(self.records, broken)
-        return {name: declaration for name, (_, declaration) in found.items()}
+        return found
+
+    def offers(self) -> Mapping[str, tuple[str, ...]]:
+        """Return what each plugin offers, in words: `backend x`, `source y`, `3 presets`."""
+        found: dict[str, list[str]] = {}
+        for name, plugin in self.origins.items():
+            found.setdefault(plugin, []).append(f"backend {name}")
+        for name, plugin in self._source_origins.items():
+            found.setdefault(plugin, []).append(f"source {name}")
+        presets = Counter(plugin for plugin, _ in self._presets_by_plugin.values())
+        for plugin, count in presets.items():
+            found.setdefault(plugin, []).append(f"{count} preset{'s' if count > 1 else ''}")
+        return {plugin: tuple(things) for plugin, things in found.items()}
 
     def with_presets(self, more: Iterable[PresetDeclaration]) -> Registry:
         """Return the same plugins with `more` short names, which win over the plugins' own."""

@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any
+from dataclasses import dataclass
 
 from penstock.backend import ModelInfo
 from penstock.cli.interrupts import stopped_by_interrupt
+from penstock.cli.records import Form
 from penstock.cli.status import INTERRUPTED, OK, report, status_of
+from penstock.cli.terminal import is_screen
+from penstock.cli.views import JsonLinesView, JsonView, MarkdownView, TextView, View
 from penstock.errors import PenstockError
 from penstock.events import Completion
 from penstock.streams.generation import Generation
-from penstock.streams.wire import completion_record
 
 __all__ = ["Answers", "statistics"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """The way answers are shown to the user of one command."""
+    """The way answers are shown to the user of one command.
 
-    def __init__(self, model: ModelInfo, *, as_json: bool, quiet: bool) -> None:
-        self._model = model
-        self._as_json = as_json
-        self._quiet = quiet
+    form      text, one JSON object at the end, or an object a line as it comes
+    quiet     no figures
+    markdown  text is read as Markdown, if it goes to a terminal
+    """
 
-    def show(self, generation: Generation) -> int:
+    form: Form = "text"
+    quiet: bool = False
+    markdown: bool = False
+
+    def show(self, generation: Generation, model: ModelInfo) -> int:
         """Show one answer to its end; return the status it deserves.
 
         Ctrl-C stops it; what came is shown like any answer.
         """
-        error = self._read(generation)
+        view = self._view(generation, model)
+        error = _read(generation, view)
         done = generation.completion
-        if self._as_json:
-            _write(json.dumps(self._record(done, error), ensure_ascii=False) + "\n")
-        elif done.text and not done.text.endswith("\n"):
-            _write("\n")
+        view.end(done, error)
         if error is not None:
             report(error)
             return status_of(error)
-        if not self._as_json and not self._quiet:
+        if self.form == "text" and not self.quiet:
             sys.stderr.write(statistics(done) + "\n")
         return INTERRUPTED if done.finish_reason == "stopped" else OK
 
-    def _read(self, generation: Generation) -> PenstockError | None:
-        with stopped_by_interrupt(generation), generation:
-            try:
-                for delta in generation:
-                    if not self._as_json:
-                        _write(delta.text)
-            except PenstockError as error:
-                return error
-        return None
+    def _view(self, generation: Generation, model: ModelInfo) -> View:
+        if self.form == "json":
+            return JsonView(model)
+        if self.form == "jsonl":
+            return JsonLinesView(generation, model)
+        return MarkdownView() if self.markdown and is_screen(sys.stdout) else TextView()
 
-    def _record(self, done: Completion, error: PenstockError | None) -> dict[str, Any]:
-        record = completion_record(done, text=True)
-        record |= {"model": self._model.name, "backend": self._model.backend}
-        if error is not None:
-            record["error"] = {"type": type(error).__name__, "message": str(error)}
-        return record
+
+def _read(generation: Generation, view: View) -> PenstockError | None:
+    with stopped_by_interrupt(generation), generation:
+        try:
+            for delta in generation:
+                view.feed(delta)
+        except PenstockError as error:
+            return error
+    return None
 
 
 def statistics(done: Completion) -> str:
@@ -72,8 +76,3 @@ def statistics(done: Completion) -> str:
         parts.append(f"first token after {timings.ttft:.3f} s")
     end = "" if done.stop_sequence is None else f" {done.stop_sequence!r}"
     return f"[{', '.join([*parts, done.finish_reason + end])}]"
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()

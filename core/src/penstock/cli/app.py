@@ -11,15 +11,8 @@ from typing import Annotated
 import typer
 
 import penstock
-from penstock.cli.backends import backends
-from penstock.cli.chat import chat
-from penstock.cli.complete import complete
-from penstock.cli.config import commands as config
-from penstock.cli.doctor import doctor
-from penstock.cli.models import models
-from penstock.cli.pull import pull
-from penstock.cli.rm import rm
-from penstock.cli.status import INTERRUPTED, PIPE_CLOSED, UNWRITABLE, report, status_of
+from penstock.cli.commands import Commands
+from penstock.cli.status import INTERRUPTED, OK, PIPE_CLOSED, UNWRITABLE, report, status_of
 from penstock.errors import PenstockError
 
 __all__ = ["run"]
@@ -40,9 +33,10 @@ def run() -> int:
         return status_of(error)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # as in `| head`; typer makes a SystemExit of it
-        _forget_output()
-        return PIPE_CLOSED
+    except BrokenPipeError:  # as in `| head`
+        return _unread()
+    except SystemExit as ended:  # typer makes one of what it has shown, and of a closed pipe
+        return _unread() if ended.code else OK
     except OSError as error:
         report(error)
         _forget_output()
@@ -53,17 +47,15 @@ def run() -> int:
 def _invoked() -> int:
     app = typer.Typer(
         name="penstock",
+        cls=Commands,
         help="One protocol over every LLM engine.",
-        add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # rich takes longer to import than all the rest
         epilog="`penstock COMMAND --help` shows the options of a command.",
     )
     app.callback()(_common)
-    for command in (complete, chat, models, pull, rm, backends, doctor):
-        app.command()(command)
-    app.add_typer(config(), name="config")
     status: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    return status or 0
+    return status or OK
 
 
 def _show_version(wanted: bool) -> None:  # as typer calls it
@@ -96,6 +88,11 @@ def _accept_any_text() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _unread() -> int:
+    _forget_output()
+    return PIPE_CLOSED
 
 
 def _forget_output() -> None:

@@ -4,29 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from penstock.cli import options
+from penstock.cli.records import Record, form_of, show_records
 from penstock.cli.status import OK
-from penstock.cli.tables import show_table
 from penstock.registry import Registry
 
 __all__ = ["backends"]
 
+HEADS = ["Backend", "Formats", "Plugin", "State", ""]
 
-def backends() -> int:
+
+def backends(as_json: options.JsonRows = False, as_jsonl: options.JsonLines = False) -> int:
     """List the backends that plugins offer, and the plugins that could not be loaded."""
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     registry = Registry.installed()
-    show_table(
-        ["Backend", "Formats", "Plugin", "State", ""], [*_offered(registry), *_lost(registry)]
-    )
+    show_records([*_offered(registry), *_lost(registry)], form, HEADS, _row)
     return OK
 
 
-def _offered(registry: Registry) -> Iterator[tuple[str, ...]]:
+def _offered(registry: Registry) -> Iterator[Record]:
     for name, backend in sorted(registry.backends.items()):
-        formats = ", ".join(backend.formats) or "any"
-        yield name, formats, registry.origins[name], "loaded", backend.summary
+        yield {
+            "name": name,
+            "formats": list(backend.formats),
+            "plugin": registry.origins[name],
+            "state": "loaded",
+            "summary": backend.summary,
+        }
 
 
-def _lost(registry: Registry) -> Iterator[tuple[str, ...]]:
+def _lost(registry: Registry) -> Iterator[Record]:
     for record in registry.records:
         if record.state != "loaded":
-            yield "-", "-", record.name, record.state, record.reason
+            yield {
+                "name": None,
+                "formats": [],
+                "plugin": record.name,
+                "state": record.state,
+                "summary": record.reason,
+            }
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    formats = ", ".join(record["formats"]) or ("any" if record["name"] else "-")
+    return record["name"] or "-", formats, record["plugin"], record["state"], record["summary"]

@@ -8,7 +8,8 @@ import typer
 
 from penstock.cli import options
 from penstock.cli.answers import Answers
-from penstock.cli.opening import opened
+from penstock.cli.opening import Opening
+from penstock.cli.records import form_of
 from penstock.request import Sampling
 
 __all__ = ["complete"]
@@ -16,11 +17,16 @@ __all__ = ["complete"]
 
 def complete(
     prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="The text to continue; - reads it from stdin.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="PROMPT",
+            help="The text to continue; - reads it from stdin. Left out: stdin, from a pipe.",
+        ),
+    ] = None,
     model: options.Target = None,
     option: options.Options = None,
     device: options.Device = None,
+    deadline: options.Deadlines = None,
     max_tokens: options.MaxTokens = None,
     temperature: options.Temperature = None,
     top_k: options.TopK = None,
@@ -28,13 +34,18 @@ def complete(
     min_p: options.MinP = None,
     seed: options.Seed = None,
     stop: options.Stop = None,
+    schema: options.Schema = None,
+    regex: options.Regex = None,
+    choice: options.Choices = None,
     as_json: options.Json = False,
+    as_jsonl: options.JsonLines = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Continue PROMPT, streaming the text to stdout; figures go to stderr.
 
     Ctrl-C stops the generation and keeps the text.
     """
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     sampling = Sampling(
         max_tokens=max_tokens,
         temperature=temperature,
@@ -43,8 +54,17 @@ def complete(
         min_p=min_p,
         seed=seed,
         stop=tuple(stop) if stop else None,
+        schema=None if schema is None else options.file_text(schema),
+        regex=regex,
+        choices=tuple(choice) if choice else None,
     )
-    text = options.argument_text(prompt)
-    with opened(model, device=device, options=option, sampling=sampling, quiet=quiet) as ready:
-        answers = Answers(ready.info, as_json=as_json, quiet=quiet)
-        return answers.show(ready.complete(text))
+    opening = Opening(
+        device=device,
+        options=options.load_options(option),
+        sampling=sampling,
+        deadlines=options.deadlines_of(deadline),
+        quiet=quiet,
+    )
+    text = options.argument_or_pipe(prompt, "PROMPT")
+    with opening.opened(model) as ready:
+        return Answers(form=form, quiet=quiet).show(ready.complete(text), ready.info)

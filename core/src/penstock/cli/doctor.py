@@ -5,26 +5,43 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
+from itertools import chain
 
 import penstock
 from penstock.backend import Finding
+from penstock.cli import options
+from penstock.cli.records import Record, form_of, show_records
 from penstock.cli.status import OK, PLUGINS_WRONG
-from penstock.cli.tables import show_table
 from penstock.errors import PenstockError
 from penstock.plugins import PluginRecord
 from penstock.registry import Registry
 
 __all__ = ["doctor"]
 
+HEADS = ["", "Looked at", "Found"]
 
-def doctor() -> int:
+
+def doctor(as_json: options.JsonRows = False, as_jsonl: options.JsonLines = False) -> int:
     """Look at Python, the plugins and each backend's engine; the status tells if all is well."""
-    findings = [*_surroundings(), *_plugins()]
-    rows = [("ok" if f.ok else "WRONG", f.subject, f.found) for f in findings]
-    show_table(["", "Looked at", "Found"], rows)
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
+    findings: list[Finding] = []
+    show_records(_noted(findings), form, HEADS, _row)
     wrong = sum(not finding.ok for finding in findings)
-    sys.stdout.write(f"{wrong} of {len(findings)} are wrong.\n" if wrong else "All is well.\n")
+    if form == "text":
+        said = f"{wrong} of {len(findings)} are wrong.\n" if wrong else "All is well.\n"
+        sys.stdout.write(said)
     return PLUGINS_WRONG if wrong else OK
+
+
+def _noted(findings: list[Finding]) -> Iterator[Record]:
+    """Look, and keep what was found in `findings` too."""
+    for finding in chain(_surroundings(), _plugins()):
+        findings.append(finding)
+        yield {"subject": finding.subject, "found": finding.found, "ok": finding.ok}
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    return "ok" if record["ok"] else "WRONG", record["subject"], record["found"]
 
 
 def _surroundings() -> Iterator[Finding]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from penstock.cli import options
 from penstock.cli.metadata import Weights, weights_of
+from penstock.cli.records import Record, form_of, show_records
 from penstock.cli.status import OK, report
-from penstock.cli.tables import show_table
 from penstock.errors import PenstockError
 from penstock.registry import Registry
 from penstock.sizes import human
@@ -20,34 +19,32 @@ from penstock.sources import StoredModel
 __all__ = ["models"]
 
 HEADS = ["Model", "Size", "Quantisation", "Context", "Backends"]
+PRESET_HEADS = ["Preset", "Stands for", ""]
 
 
 def models(
     presets: Annotated[
         bool, typer.Option("--presets", help="List the short names that may be loaded.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")
-    ] = False,
+    as_json: options.JsonRows = False,
+    as_jsonl: options.JsonLines = False,
 ) -> int:
     """List the models on this machine, or the presets, which need not be here."""
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     registry = Registry.installed()
-    records = list(_presets(registry) if presets else _here(registry))
-    if as_json:
-        sys.stdout.writelines(f"{json.dumps(record, ensure_ascii=False)}\n" for record in records)
-    elif presets:
-        show_table(["Preset", "Stands for", ""], [tuple(record.values()) for record in records])
+    if presets:
+        show_records(_presets(registry), form, PRESET_HEADS, lambda record: tuple(record.values()))
     else:
-        show_table(HEADS, map(_row, records))
+        show_records(_here(registry), form, HEADS, _row)
     return OK
 
 
-def _presets(registry: Registry) -> Iterator[dict[str, Any]]:
+def _presets(registry: Registry) -> Iterator[Record]:
     for preset in registry.presets.values():
         yield {"name": preset.name, "target": preset.target, "summary": preset.summary}
 
 
-def _here(registry: Registry) -> Iterator[dict[str, Any]]:
+def _here(registry: Registry) -> Iterator[Record]:
     """Describe what each source has; one that fails is told, and hides no other."""
     for scheme in sorted(registry.sources):
         try:
@@ -59,7 +56,7 @@ def _here(registry: Registry) -> Iterator[dict[str, Any]]:
             yield _record(model, weights_of(model.path), registry.backends_for(model.path))
 
 
-def _record(model: StoredModel, weights: Weights, backends: list[str]) -> dict[str, Any]:
+def _record(model: StoredModel, weights: Weights, backends: list[str]) -> Record:
     return {
         "name": model.source,
         "path": str(model.path),
@@ -70,7 +67,7 @@ def _record(model: StoredModel, weights: Weights, backends: list[str]) -> dict[s
     }
 
 
-def _row(record: dict[str, Any]) -> tuple[str, ...]:
+def _row(record: Record) -> tuple[str, ...]:
     context = record["context_length"]
     return (
         record["name"],

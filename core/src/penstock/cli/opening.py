@@ -1,40 +1,48 @@
-"""Opens the model that a command works with, and shows how far that is."""
+"""Opens the models that a command works with, and shows how far that is."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from penstock import sync
-from penstock.cli.options import load_options
+from penstock.backend import OptionValue
 from penstock.cli.progress import ProgressDisplay
-from penstock.request import Sampling
+from penstock.request import Deadlines, Sampling
 
-__all__ = ["opened"]
+__all__ = ["Opening"]
 
 
-@contextmanager
-def opened(
-    target: str | None,
-    *,
-    device: str | None,
-    options: Iterable[str] | None,
-    sampling: Sampling,
-    quiet: bool,
-) -> Iterator[sync.Model]:
-    """Load the model; free it afterwards. Raises what `penstock.load` does."""
-    display = ProgressDisplay(sys.stderr, quiet=quiet)
-    loading = sync.load(
-        target,
-        device=device,
-        options=load_options(options),
-        sampling=sampling,
-        on_progress=display.show,
-    )
-    with ExitStack() as stack:
-        try:
-            model = stack.enter_context(loading)
-        finally:
-            display.clear()
-        yield model
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a command opens models: what its options say, whatever the model is.
+
+    `options` are those of one backend: they are for the first model.
+    """
+
+    device: str | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict, repr=False)
+    sampling: Sampling = Sampling()
+    deadlines: Deadlines = Deadlines()
+    quiet: bool = False
+
+    @contextmanager
+    def opened(self, target: str | None) -> Iterator[sync.Model]:
+        """Load the model; free it afterwards. Raises what `penstock.load` does."""
+        display = ProgressDisplay(sys.stderr, quiet=self.quiet)
+        loading = sync.load(
+            target,
+            device=self.device,
+            options=self.options,
+            sampling=self.sampling,
+            deadlines=self.deadlines,
+            on_progress=display.show,
+        )
+        with ExitStack() as stack:
+            try:
+                model = stack.enter_context(loading)
+            finally:
+                display.clear()
+            yield model

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
+from penstock import request
 from penstock.backend import OptionValue
 from penstock.errors import UsageError
 
 __all__ = [
+    "Choices",
+    "Deadlines",
     "Device",
     "Json",
+    "JsonLines",
+    "JsonRows",
     "MaxTokens",
     "MinP",
     "Options",
+    "Plain",
     "Quiet",
+    "Regex",
+    "Schema",
     "Seed",
     "Stop",
+    "System",
     "Target",
     "Temperature",
     "TopK",
     "TopP",
+    "argument_or_pipe",
     "argument_text",
+    "deadlines_of",
+    "file_text",
     "load_options",
 ]
 
 SAMPLING, LOADING, OUTPUT = "Sampling", "Model", "Output"
+
+
+def _targets(incomplete: str) -> list[tuple[str, str]]:
+    from penstock.cli.targets import targets
+
+    return targets(incomplete)
+
 
 Target: TypeAlias = Annotated[
     str | None,
@@ -38,6 +59,7 @@ Target: TypeAlias = Annotated[
         metavar="TARGET",
         help="Which model: a name of the configuration, a path, [BACKEND:]SOURCE or a preset.",
         rich_help_panel=LOADING,
+        autocompletion=_targets,
     ),
 ]
 Device: TypeAlias = Annotated[
@@ -50,6 +72,15 @@ Options: TypeAlias = Annotated[
         "--option",
         metavar="KEY=VALUE",
         help="An option of the backend's own. Repeatable.",
+        rich_help_panel=LOADING,
+    ),
+]
+Deadlines: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deadline",
+        metavar="NAME=SECONDS",
+        help="How long load, queue, first_token, idle or total may take. Repeatable.",
         rich_help_panel=LOADING,
     ),
 ]
@@ -85,9 +116,48 @@ Stop: TypeAlias = Annotated[
         metavar="TEXT", help="End before this text. Repeatable.", rich_help_panel=SAMPLING
     ),
 ]
+Schema: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="The answer is JSON that is valid by the JSON schema in FILE.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+Regex: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX", help="The answer as a whole matches this.", rich_help_panel=SAMPLING
+    ),
+]
+Choices: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--choice",
+        metavar="TEXT",
+        help="The answer is one of the choices. Repeatable.",
+        rich_help_panel=SAMPLING,
+    ),
+]
+System: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="What the model is told first.")
+]
 Json: TypeAlias = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object at the end.", rich_help_panel=OUTPUT),
+]
+JsonRows: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON array.", rich_help_panel=OUTPUT)
+]
+JsonLines: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--jsonl", help="Print JSON objects, one a line, as they come.", rich_help_panel=OUTPUT
+    ),
+]
+Plain: TypeAlias = Annotated[
+    bool,
+    typer.Option("--plain", help="Show answers as they are written.", rich_help_panel=OUTPUT),
 ]
 Quiet: TypeAlias = Annotated[
     bool,
@@ -100,6 +170,45 @@ def argument_text(argument: str) -> str:
     if argument == "-":
         return sys.stdin.read().removesuffix("\n")
     return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def argument_or_pipe(argument: str | None, name: str) -> str:
+    """Return the text of an argument; left out, it is what comes through a pipe.
+
+    Raises `UsageError`, naming the argument, where there is none.
+    """
+    if argument is not None:
+        return argument_text(argument)
+    text = "" if sys.stdin.isatty() else argument_text("-")
+    if not text:
+        raise UsageError(f"there is no {name}", hint="Give it as an argument, or through a pipe")
+    return text
+
+
+def file_text(path: str) -> str:
+    """Return the text of a file; `-` stands for stdin. Raises `UsageError` if it cannot be read."""
+    if path == "-":
+        return sys.stdin.read()
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path!r} cannot be read: {error}", hint="Name a text file") from error
+
+
+def deadlines_of(pairs: Iterable[str] | None) -> request.Deadlines:
+    """Read `NAME=SECONDS` pairs. Raises `UsageError` for anything else."""
+    found: dict[str, float] = {}
+    for pair in pairs or ():
+        name, _, seconds = pair.partition("=")
+        try:
+            found[name] = float(seconds.removesuffix("s"))
+        except ValueError as error:
+            hint = "It is written NAME=SECONDS"
+            raise UsageError(f"--deadline {pair!r}", hint=hint) from error
+    names = [field.name for field in fields(request.Deadlines)]
+    if unknown := set(found) - set(names):
+        raise UsageError(f"no deadline is named {min(unknown)!r}", hint=f"Name {', '.join(names)}")
+    return request.Deadlines(**found)
 
 
 def load_options(pairs: Iterable[str] | None) -> dict[str, OptionValue]:

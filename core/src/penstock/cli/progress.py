@@ -7,6 +7,7 @@ import threading
 from typing import TextIO
 
 from penstock.backend import LoadProgress
+from penstock.cli.terminal import is_screen
 from penstock.sizes import human
 
 __all__ = ["ProgressDisplay"]
@@ -27,7 +28,7 @@ class ProgressDisplay:
     def __init__(self, stream: TextIO, *, quiet: bool) -> None:
         self._stream = stream
         self._quiet = quiet
-        self._terminal = stream.isatty()
+        self._terminal = is_screen(stream)
         self._logged: tuple[str, int] | None = None
         self._lock = threading.Lock()
 

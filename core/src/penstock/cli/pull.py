@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from penstock.backend import LoadProgress
 from penstock.cli import options
 from penstock.cli.progress import ProgressDisplay
+from penstock.cli.records import form_of, write_json
 from penstock.cli.status import OK
 from penstock.errors import UsageError
 from penstock.progress import Forward
@@ -23,17 +25,20 @@ def pull(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A preset, or a source such as hf:owner/repo.")
     ],
+    as_json: options.Json = False,
+    as_jsonl: options.JsonLines = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Download the model NAME unless it is here; print the path of its file.
 
     What Ctrl-C, a cut or a full disk leaves is gone on from by the next call.
     """
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     registry = Registry.installed()
     target = registry.parse(name)
-    display = ProgressDisplay(sys.stderr, quiet=quiet)
+    display = ProgressDisplay(sys.stderr, quiet=quiet or form == "jsonl")
     hashes = _Hashes()
-    forward = Forward(display.show, hashes.see)
+    forward = Forward(*([_tell] if form == "jsonl" else []), display.show, hashes.see)
     try:
         forward(LoadProgress("resolving", 0.0))
         path = registry.resolve(target, SourceContext(progress=forward))
@@ -44,23 +49,32 @@ def pull(
             f"{name!r} names nothing to download",
             hint="Name a preset, as `penstock models --presets` lists them, or a source",
         )
-    if not quiet:
+    if not quiet and form == "text":
         hashes.show()
-    sys.stdout.write(f"{path}\n")
+    record = {"name": target.source, "path": str(path), "sha256": hashes.seen}
+    if form == "text":
+        sys.stdout.write(f"{path}\n")
+    else:
+        write_json(record)
     return OK
+
+
+def _tell(progress: LoadProgress) -> None:
+    told = {name: value for name, value in asdict(progress).items() if value is not None}
+    write_json({"progress": told})
 
 
 class _Hashes:
     """The hashes of files whose source did not know them."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, str] = {}
+        self.seen: dict[str, str] = {}
 
     def see(self, progress: LoadProgress) -> None:
         if progress.sha256 is not None:
-            self._seen[progress.file or ""] = progress.sha256
+            self.seen[progress.file or ""] = progress.sha256
 
     def show(self) -> None:
         """Say what was seen."""
-        for file, sha256 in self._seen.items():
+        for file, sha256 in self.seen.items():
             sys.stderr.write(f"sha256 {sha256} {file}\n")

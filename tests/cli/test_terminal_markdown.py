@@ -1,0 +1,68 @@
+"""Markdown on a real terminal: styles, code, and none of it where it is not wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.screen import Terminal
+
+ECHO = ("-m", "echo:", "-q")
+TEXT = (
+    "# Title\n\nSome **bold** and `code`.\n\n- one\n- two\n\n"
+    "```python\ndef f(x):\n    return 1\n```\n"
+)
+
+
+def shown(on_terminal, *arguments: str, **how: object) -> Terminal:
+    terminal = on_terminal("chat", *arguments, *ECHO, **how)
+    assert terminal.status() == 0
+    return terminal
+
+
+def test_marks_become_looks(on_terminal):
+    terminal = shown(on_terminal, TEXT)
+    assert terminal.text == (
+        "Title\n\nSome bold and code.\n\n• one\n• two\n\ndef f(x):\n    return 1"
+    )
+    assert terminal.looks_of("Title").bold
+    assert terminal.looks_of("bold").bold
+    assert not terminal.looks_of("Some").bold
+    assert terminal.looks_of("code.").fg == "cyan"
+
+
+def test_code_is_highlighted(on_terminal):
+    terminal = shown(on_terminal, TEXT)
+    keyword, name = terminal.looks_of("return"), terminal.looks_of("x):")
+    assert keyword.fg != name.fg
+
+
+def test_a_table_is_drawn(on_terminal):
+    terminal = shown(on_terminal, "| a | b |\n|---|---|\n| 1 | **2** |\n")
+    assert "│ a │ b │" in terminal.text
+    assert terminal.looks_of("2").bold
+
+
+def test_plain_shows_what_was_written(on_terminal):
+    terminal = shown(on_terminal, TEXT, "--plain")
+    assert "Some **bold** and `code`." in terminal.text
+    assert not terminal.looks_of("bold").bold
+
+
+def test_without_colours_there_are_none(on_terminal):
+    terminal = shown(on_terminal, TEXT, env={"NO_COLOR": "1"})
+    assert "Some bold and code." in terminal.text
+    fields = {terminal.looks_of(text).fg for text in ("Title", "code.", "return", "one")}
+    assert fields == {"default"}
+
+
+@pytest.mark.parametrize("columns", [30, 60])
+def test_prose_is_wrapped_between_words(on_terminal, columns):
+    words = [f"word{number}" for number in range(40)]
+    terminal = shown(on_terminal, " ".join(words), columns=columns)
+    assert terminal.text.split() == words
+    assert len(terminal.text.splitlines()) > 2
+
+
+def test_a_pipe_gets_the_text_as_it_is(penstock):
+    done = penstock("chat", TEXT, *ECHO)
+    assert done.stdout == TEXT
