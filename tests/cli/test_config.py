@@ -219,3 +219,18 @@ def test_config_alone_shows_its_commands(run):
     done = run("config")
     for command in ("check", "show", "explain", "path", "schema"):
         assert f" {command} " in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["path", "explain default", "check", "show"])
+def test_lines_of_json_are_the_elements_of_the_whole(run, command):
+    whole = json.loads(run("config", *command.split(), "--json").stdout)
+    lines = [
+        json.loads(line) for line in run("config", *command.split(), "--jsonl").stdout.splitlines()
+    ]
+    if command == "check":
+        told = [
+            {"level": kind[:-1], **one} for kind in ("problems", "warnings") for one in whole[kind]
+        ]
+        assert lines == told != []
+    else:
+        assert lines == (whole if isinstance(whole, list) else [whole])

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from penstock.cli import options
+from penstock.cli.records import Form, Record, form_of, write_json
 from penstock.cli.status import CONFIG_WRONG, OK
 from penstock.errors import ConfigError
 
@@ -43,22 +45,23 @@ def commands() -> typer.Typer:
     return group
 
 
-def check(file: File = None, pairs: Set = None, as_json: Json = False) -> int:
+def check(
+    file: File = None,
+    pairs: Set = None,
+    as_json: Json = False,
+    as_jsonl: options.JsonLines = False,
+) -> int:
     """Look for everything that is wrong, and for secrets that others can read.
 
     Backends and their options are checked without loading an engine.
     """
     from penstock.config.exposure import exposed
 
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     config, auditor = _looked_at(file, pairs, tolerant=True)
     problems, warnings = auditor.problems(), list(exposed(config, auditor))
-    if as_json:
-        record = {
-            "ok": not problems,
-            "problems": [_record(problem) for problem in problems],
-            "warnings": [_record(warning) for warning in warnings],
-        }
-        _print_json(record)
+    if form != "text":
+        _print_check(form, list(map(_record, problems)), list(map(_record, warnings)))
         return CONFIG_WRONG if problems else OK
     for warning in warnings:
         sys.stderr.write(f"warning: {warning}\n")
@@ -75,13 +78,15 @@ def show(
         bool, typer.Option("--origin", help="Say where each value comes from.")
     ] = False,
     as_json: Json = False,
+    as_jsonl: options.JsonLines = False,
 ) -> int:
     """Print what all places say together, as TOML. Secrets are never shown."""
     from penstock.config.listing import as_toml, as_tree
 
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     config, auditor = _looked_at(file, pairs)
-    if as_json:
-        _print_json(as_tree(config, auditor, origins=origin))
+    if form != "text":
+        _print(form, as_tree(config, auditor, origins=origin))
     else:
         sys.stdout.writelines(f"{line}\n" for line in as_toml(config, auditor, origins=origin))
     return OK
@@ -94,6 +99,7 @@ def explain(
     file: File = None,
     pairs: Set = None,
     as_json: Json = False,
+    as_jsonl: options.JsonLines = False,
 ) -> int:
     """Say which file, variable or flag sets KEY, and what it overrides.
 
@@ -101,24 +107,24 @@ def explain(
     """
     from penstock.config.explaining import explained
 
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     config, auditor = _looked_at(file, pairs)
     told = explained(config, auditor, key)
-    if as_json:
-        _print_json([asdict(one) for one in told])
+    if form != "text":
+        _print(form, [asdict(one) for one in told])
     else:
         sys.stdout.writelines(f"{line}\n" for one in told for line in one.lines())
     return OK
 
 
-def path(as_json: Json = False) -> int:
+def path(as_json: Json = False, as_jsonl: options.JsonLines = False) -> int:
     """Print the files that are read, those first that win over the others."""
     from penstock.config.discovery import places
 
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     found = list(reversed(places()))
-    if as_json:
-        _print_json(
-            [{"kind": one.kind, "path": str(one.path), "found": one.found} for one in found]
-        )
+    if form != "text":
+        _print(form, [{"kind": p.kind, "path": str(p.path), "found": p.found} for p in found])
         return OK
     read = [one for one in found if one.found]
     sys.stdout.writelines(f"{one.path}\n" for one in read)
@@ -133,7 +139,7 @@ def schema() -> int:
     from penstock.config.editors import json_schema
     from penstock.registry import Registry
 
-    _print_json(json_schema(Registry.installed()))
+    _print("json", json_schema(Registry.installed()))
     return OK
 
 
@@ -168,5 +174,18 @@ def _record(problem: Problem) -> dict[str, Any]:
     return {**asdict(problem), "text": str(problem)}
 
 
-def _print_json(value: object) -> None:
+def _print_check(form: Form, problems: list[Record], warnings: list[Record]) -> None:
+    if form == "json":
+        _print(form, {"ok": not problems, "problems": problems, "warnings": warnings})
+        return
+    _print(form, [{"level": "problem", **problem} for problem in problems])
+    _print(form, [{"level": "warning", **warning} for warning in warnings])
+
+
+def _print(form: Form, value: object) -> None:
+    """Print JSON for people and programs, or a line for each element of a list."""
+    if form == "jsonl":
+        for one in value if isinstance(value, list) else [value]:
+            write_json(one)
+        return
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
