@@ -75,6 +75,9 @@ NEST = "{% set n.t = [n.t, n.t] %}{% set n.u = [n.u, n.u] %}"
         grown(NEST, "{{ n.t == n.u }}"),
         grown(NEST, "{{ n.t is eq n.u }}"),
         grown(NEST, "{{ [n.t].count(n.u) }}"),
+        grown(NEST, "{{ {'a': n.t}.items() }}"),
+        grown(NEST, "{{ {'a': n.t}.values() == {'a': n.u}.values() }}{{ {'a': n.t}.values() }}"),
+        grown(NEST, "{% for x in [n.t, n.u] %}{{ loop.changed(x) }}{% endfor %}"),
         grown(NEST, "{{ [n.t, n.u] | sort }}"),
         grown("{% set n.t = (n.t, n.t) %}"),
         "{% set l = ['a' * 1000000] * 1000 %}{{ l | join }}",
@@ -138,3 +141,8 @@ def test_long_conversations_have_time_enough():
     )
     messages = [Message("user", "some words " * 9)] * 1000
     assert len("".join(s.text for s in render(template, messages))) > 90_000
+
+
+def test_a_namespace_does_not_print_what_is_in_it():
+    segments = render(grown(NEST, "{{ n }}{{ [n] | string }}{{ n ~ '' }}"), HI)
+    assert segments[0].text == "<namespace>[<namespace>]<namespace>"

@@ -140,8 +140,11 @@ async def test_a_template_that_knows_no_tools_refuses_them_at_once(model):
 
 async def test_a_choice_cannot_be_forced_by_a_template(model):
     async with model() as loaded:
-        with pytest.raises(Unsupported, match="tool_choice='required'"):
+        with pytest.raises(Unsupported, match="does not honour tool_choice='required'"):
             loaded.chat(TALK[:1], tools=[TOOL], tool_choice="required")
+        done = await loaded.chat(TALK[:1], tools=[TOOL], tool_choice="weather", unsupported="drop")
+        assert "<|tools|>" in done.text
+        assert done.effective.tool_choice is None
 
 
 async def test_a_prompt_shows_no_tools(model):

@@ -112,3 +112,25 @@ async def test_other_engines_say_that_they_cannot(tmp_path: Path) -> None:
             await model.save_state(tmp_path / "x", "Hello")
         with pytest.raises(Unsupported, match="cannot take up"):
             await model.load_state(tmp_path / "x")
+
+
+@pytest.mark.parametrize("fault", ["gone", "cut off"])
+def test_a_chat_does_without_a_state_that_is_gone_or_damaged(
+    pocket: Path, tmp_path: Path, fault: str
+) -> None:
+    path = tmp_path / "chat.json"
+    with load(pocket) as model:
+        chat = model.session()
+        chat.send(MESSAGES[0]["content"], temperature=0).result()
+        assert chat.save(path, state=True).tokens > 0
+        wanted = chat.send("What is my name?", temperature=0).result()
+        state = tmp_path / "chat.json.state"
+        if fault == "gone":
+            state.unlink()
+        else:
+            state.write_bytes(state.read_bytes()[:100])
+        again = model.load_session(path)
+        assert again.state is not None
+        assert again.state.tokens == 0
+        assert "chat.json.state" in again.state.reason
+        assert again.send("What is my name?", temperature=0).result().text == wanted.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 
 __all__ = ["Budget", "Spent"]
 
@@ -64,7 +64,7 @@ class Budget:
                 self.make(len(one))
             elif isinstance(one, Mapping):
                 open_ += [*one.keys(), *one.values()]
-            elif isinstance(one, list | tuple):
+            elif isinstance(one, list | tuple | KeysView | ItemsView | ValuesView):
                 open_ += one
 
     def _look(self) -> None:

@@ -350,7 +350,7 @@ class Model:
     ) -> Generation:
         self._refuse_closed()
         policy = self._unsupported if unsupported is None else unsupported
-        wanted, dropped = self._honoured(sampling.over(self._sampling), policy, asked.options)
+        wanted, dropped = self._honoured(sampling.over(self._sampling), policy, asked)
         effective = _seeded(wanted.over(self.info.defaults), self.info)
         able = self.info.capabilities
         limited = effective.without(frozenset({"max_tokens"})) if able.limits else effective
@@ -396,15 +396,13 @@ class Model:
             return 0  # it will see for itself
 
     def _honoured(
-        self, wanted: Sampling, policy: Policy, besides: frozenset[str]
+        self, wanted: Sampling, policy: Policy, asked: Prompt | Conversation
     ) -> tuple[Sampling, tuple[str, ...]]:
-        """Apply the policy for options that nobody honours; return what is left.
-
-        Those in `besides` are seen to before the engine.
-        """
+        """Apply the policy for options that nobody honours; return what is left."""
         if policy not in POLICIES:
             raise UsageError(f"unsupported={policy!r}", hint=f"It is one of {', '.join(POLICIES)}")
-        refused = (ENGINE_OPTIONS & set(wanted.chosen())) - self.info.capabilities.options - besides
+        refused = (ENGINE_OPTIONS & set(wanted.chosen())) - self.info.capabilities.options
+        refused -= asked.honoured(wanted)
         if not refused:
             return wanted, ()
         texts = tuple(

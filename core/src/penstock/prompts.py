@@ -36,10 +36,12 @@ def counts(info: ModelInfo) -> bool:
 class Prompt:
     """A prompt that is a text already, and what it may be worth in tokens."""
 
-    options: frozenset[str] = frozenset()
-
     def __init__(self, prompt: tuple[Segment, ...]) -> None:
         self._request = Request(prompt=prompt)
+
+    def honoured(self, wanted: Sampling) -> frozenset[str]:  # noqa: ARG002  # as a conversation
+        """Return the options that are seen to before the engine: none."""
+        return frozenset()
 
     def ready(self, sampling: Sampling) -> Request:
         """Return the request."""
@@ -57,8 +59,7 @@ class Prompt:
 class Conversation:
     """A conversation, rendered to a prompt when it is needed, unless the engine does that itself.
 
-    `options` are those that the template honours in the engine's place. `count` tells how many
-    tokens a prompt has. Raises `Unsupported` where there is no template.
+    `count` tells how many tokens a prompt has. Raises `Unsupported` where there is no template.
     """
 
     def __init__(
@@ -73,8 +74,13 @@ class Conversation:
         self._count = count
         self._info = info
         self._native = info.capabilities.messages
-        knows = not self._native and templates.knows_tools(info.chat_template or "")
-        self.options = _TOOL_OPTIONS if knows else frozenset()
+
+    def honoured(self, wanted: Sampling) -> frozenset[str]:
+        """Return the options that the template sees to in the engine's place."""
+        if self._native or not templates.knows_tools(self._info.chat_template or ""):
+            return frozenset()
+        forced = wanted.tool_choice not in {None, "auto", "none"}  # nothing here forces a model
+        return _TOOL_OPTIONS - {"tool_choice"} if forced else _TOOL_OPTIONS
 
     def ready(self, sampling: Sampling) -> Request | Callable[[], Request]:
         """Return the request, or what makes it."""
@@ -152,13 +158,8 @@ class Conversation:
 
 
 def _offered(sampling: Sampling) -> tuple[Tool, ...]:
-    """Return the tools that a template is to show. Raises `Unsupported` for a forced choice."""
-    choice = sampling.tool_choice
-    if choice not in {None, "auto", "none"}:
-        raise Unsupported(
-            f"a chat template cannot honour tool_choice={choice!r}", hint="It can 'auto' and 'none'"
-        )
-    return () if choice == "none" else as_tools(sampling.tools or ())
+    """Return the tools that a template is to show."""
+    return () if sampling.tool_choice == "none" else as_tools(sampling.tools or ())
 
 
 def _estimate(text: str) -> int:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, MappingView, Sized
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NoReturn
@@ -23,8 +23,9 @@ from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.filters import make_attrgetter
 from jinja2.parser import Parser
-from jinja2.runtime import Context
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from penstock.budget import Budget
 from penstock.said import Arguments, Said, kept, plain, plainly
@@ -99,6 +100,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         tests: dict[str, Any] = dict(self.tests)
         self.tests = {name: self._bounded("sort", test) for name, test in tests.items()}
         del self.globals["lipsum"]
+        self.globals["namespace"] = _Namespace
         self.globals["raise_exception"] = _refuse
         self.globals["strftime_now"] = _now
 
@@ -124,7 +126,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def weighed(self, value: Any) -> Any:
         """Return a value of which every part is to be looked at."""
-        if isinstance(value, list | tuple | dict):
+        if isinstance(value, list | tuple | dict | MappingView):
             self._budget.weigh(value)
         return value
 
@@ -145,7 +147,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         owner = getattr(method, "__self__", None)
         if isinstance(owner, str):
             self._charge_method(method.__name__, owner, args, options)
-        elif isinstance(owner, list | tuple):
+        elif isinstance(owner, list | tuple | LoopContext):  # they may compare what they get
             self._budget.weigh((owner, args))
         elif isinstance(owner, int | float):
             raise SecurityError("numbers have no methods here")
@@ -319,6 +321,13 @@ _OPERATORS = {
     "eq": "==", "ne": "!=", "gt": ">", "gteq": ">=", "lt": "<", "lteq": "<=", "in": "in",
     "notin": "not in",
 }  # fmt: skip
+
+
+class _Namespace(Namespace):
+    """A namespace that does not print what is in it."""
+
+    def __repr__(self) -> str:
+        return "<namespace>"
 
 
 class _Generation(Extension):
