@@ -38,6 +38,7 @@ PACKAGES = {
 }
 HEAVY = {
     "aiohttp", "ctransformers", "filelock", "httpx", "httpx2", "huggingface_hub", "jinja2",
+    "jsonschema",
     "llama_cpp", "llguidance", "numpy", "openai", "platformdirs", "pydantic", "pytest", "rich",
     "tomllib", "trio", "typer",
 }  # fmt: skip

@@ -34,7 +34,9 @@ from penstock.errors import (
     DeadlineExceeded,
     EngineError,
     GenerationError,
+    IncompleteAnswer,
     IncompleteStream,
+    InvalidAnswer,
     InvalidModel,
     LoadError,
     MalformedAnswer,
@@ -83,6 +85,7 @@ from penstock.registry import Registry
 from penstock.request import Deadlines, Request, Sampling
 from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
+from penstock.tasks import Task
 from penstock.tools import Tool, ToolCall, ToolCallPart
 from penstock.transcripts import KeptState
 
@@ -117,7 +120,9 @@ __all__ = [
     "Finish",
     "Generation",
     "GenerationError",
+    "IncompleteAnswer",
     "IncompleteStream",
+    "InvalidAnswer",
     "InvalidModel",
     "KeptState",
     "LoadError",
@@ -154,6 +159,7 @@ __all__ = [
     "StoredModel",
     "Stream",
     "StreamClosed",
+    "Task",
     "Ticket",
     "Timings",
     "Token",

@@ -105,7 +105,8 @@ class Capabilities:
     state      it can save what it has evaluated, and take it up again
     shapes     it applies stop sequences, UTF-8 and `max_tokens` itself (with
                `penstock.streams.Assembly`), so that its deltas are passed on untouched
-    limits     it ends by itself at `max_tokens`, and may not know how many tokens a delta holds
+    limits     it ends by itself at `max_tokens`, and may not know how many tokens a delta holds;
+               one that binds answers itself says `stop` where the last of them makes one whole
     seeds      it is told a seed for every call, drawn where the call leaves it open
     parallel   how many generations it runs at once; None is without limit
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
 
@@ -16,7 +16,7 @@ from penstock.fitting import Fitting
 from penstock.messages import Message, MessageLike, as_messages
 from penstock.policies import ContextPolicy, Summarize, policy_of
 from penstock.prompts import counts
-from penstock.request import CallOptions, Deadlines, Policy
+from penstock.request import CallOptions, Deadlines, OtherOptions, Policy
 from penstock.streams.generation import Generation
 from penstock.summaries import summarized_by
 from penstock.tools import ToolCall, ToolLike
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from penstock.model import Model
+
+R = TypeVar("R")
 
 __all__ = ["Chat"]
 
@@ -101,6 +103,25 @@ class Chat:
         last = self._history[-1:]
         return last[0].tool_calls if last else ()
 
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send(
         self,
         text: str,
@@ -116,6 +137,25 @@ class Chat:
         asked = (Message("user", text),)
         return self._send(asked, deadlines, unsupported, options)
 
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send_results(
         self,
         results: Mapping[str, str],

@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from penstock.errors import UsageError
 
-__all__ = ["Constraint", "ConstraintKind", "schema_text"]
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pydantic import TypeAdapter
+
+__all__ = ["Constraint", "ConstraintKind", "SchemaLike", "TypedSchema", "schema_text"]
 
 ConstraintKind: TypeAlias = Literal["json_schema", "regex", "choices", "grammar"]
+SchemaLike: TypeAlias = object
+"""A JSON schema as a mapping or as text, or a type: a pydantic model, a dataclass, a `TypedDict`,
+`list[int]`, `Literal["a", "b"]`, `int | str` …; Python has no one type for all of these."""
 
 _GBNF_RULE = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
 _LARK_HEADER = re.compile(r"^\s*%llguidance\b", re.MULTILINE)
@@ -23,12 +32,15 @@ _LARK_HEADER = re.compile(r"^\s*%llguidance\b", re.MULTILINE)
 class Constraint:
     """What the whole text of an answer must be.
 
-    kind    json_schema, regex, choices or grammar
-    value   the schema as JSON text, the expression, the choices, or the text of the grammar
+    kind     json_schema, regex, choices or grammar
+    value    the schema as JSON text, the expression, the choices, or the text of the grammar
+    checked  whoever asked checks the answer, so that details which an engine cannot be bound to
+             may be left to that: true of schemas that were made from types
     """
 
     kind: ConstraintKind
     value: str | tuple[str, ...]
+    checked: bool = False
 
     @property
     def is_gbnf(self) -> bool:
@@ -41,13 +53,42 @@ class Constraint:
         return bool(_GBNF_RULE.search(self.value)) and not _LARK_HEADER.search(self.value)
 
 
-def schema_text(schema: Mapping[str, object] | str) -> str:
-    """Return a JSON schema, given as a mapping or as JSON text, as JSON text.
+class TypedSchema(str):
+    """The JSON schema of a type, as text. It is compared by the text, and shown as the type.
 
-    Raises `UsageError` for what is not a JSON object.
+    `adapter` is pydantic's: it makes values of the type.
     """
+
+    __slots__ = ("adapter", "type")
+    adapter: TypeAdapter[Any]
+    type: object
+
+    @classmethod
+    def of(cls, wanted: object) -> Self:
+        """Make the schema of a type. Raises `UsageError` for what is none."""
+        from penstock.type_schema import described
+
+        text, adapter = described(wanted)
+        made = cls(text)
+        made.type, made.adapter = wanted, adapter
+        return made
+
+    def __reduce__(self) -> tuple[Callable[[object], str], tuple[object]]:
+        return schema_text, (self.type,)
+
+    def __repr__(self) -> str:
+        return self.type.__qualname__ if isinstance(self.type, type) else repr(self.type)
+
+
+def schema_text(schema: SchemaLike) -> str:
+    """Return a schema as JSON text; one of a type as a `TypedSchema`.
+
+    Raises `UsageError` for what is neither a JSON object nor a type.
+    """
+    if isinstance(schema, TypedSchema):
+        return schema
     if not isinstance(schema, str | Mapping):
-        raise _not_a_schema(schema, "it is neither a mapping nor text")
+        return _typed(schema)
     try:
         # NaN and infinity are Python's, not JSON's.
         text = schema if isinstance(schema, str) else json.dumps(dict(schema), allow_nan=False)
@@ -59,8 +100,21 @@ def schema_text(schema: Mapping[str, object] | str) -> str:
     return text
 
 
+def _typed(wanted: object) -> TypedSchema:
+    try:
+        hash(wanted)
+    except TypeError:  # what annotates a type may be anything
+        return TypedSchema.of(wanted)
+    return _kept(wanted)
+
+
+@lru_cache(maxsize=64)
+def _kept(wanted: object) -> TypedSchema:
+    return TypedSchema.of(wanted)
+
+
 def _not_a_schema(schema: object, why: str) -> UsageError:
     return UsageError(
         f"schema is {reprlib.repr(schema)}, which is no JSON schema: {why}",
-        hint="It must be a mapping or the text of a JSON object; {} allows any JSON",
+        hint="It must be a type, a mapping or the text of a JSON object; {} allows any JSON",
     )

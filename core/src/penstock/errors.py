@@ -17,6 +17,8 @@ PenstockError
 ├── DeadlineExceeded        one of the five deadlines passed
 └── GenerationError         a generation ended before it was complete
     ├── ContextOverflow     prompt (and answer) do not fit the context length
+    ├── IncompleteAnswer    an answer of a given form was cut short
+    ├── InvalidAnswer       an answer of a given form came to its end, and is not of that form
     ├── EngineError         the engine failed while it generated
     │   └── RemoteError     a server, or the way to it, failed
     │       ├── AccessDenied       it does not let this key, or anybody, do that
@@ -39,7 +41,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penstock.events import Completion
+    from penstock.events import Completion, FinishReason
     from penstock.problem import Problem
 
 __all__ = [
@@ -51,7 +53,9 @@ __all__ = [
     "DeadlineExceeded",
     "EngineError",
     "GenerationError",
+    "IncompleteAnswer",
     "IncompleteStream",
+    "InvalidAnswer",
     "InvalidModel",
     "LoadError",
     "MalformedAnswer",
@@ -183,6 +187,24 @@ class ContextOverflow(GenerationError):
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+
+
+class IncompleteAnswer(GenerationError):
+    """An answer bound by `schema`, `regex`, `choices` or `grammar` was cut before it was whole.
+
+    `reason` is what cut it, most often `length`; the text so far is in `partial`.
+    """
+
+    def __init__(self, message: str, *, reason: FinishReason, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class InvalidAnswer(GenerationError):
+    """An answer came to its end and is not what `schema` or `choices` asked for.
+
+    `__cause__` says why, such as pydantic's `ValidationError`; the text is in `partial`.
+    """
 
 
 class EngineError(GenerationError):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from penstock.request import Sampling
 from penstock.tools import ToolCall, ToolCallPart
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", default=Any, covariant=True)  # noqa: PLC0105  # result
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")  # one with a default needs a newer Python
 
 __all__ = [
     "Aside",
@@ -235,7 +244,7 @@ class ContextReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
+class Completion(Generic[R]):
     """A finished generation.
 
     `text` is exactly the deltas delivered, joined. `effective` holds the options really used,
@@ -243,6 +252,11 @@ class Completion:
     deltas delivered, and so are `reasoning`, `refusal` and `tool_calls`. `retries` counts attempts
     that failed before anything was generated. `details` are the engine's own words. `context` tells
     what of a conversation was left out; None: nothing.
+
+    `parsed` is what a bound answer was asked for: a value of the type that `schema` names, decoded
+    JSON for any other schema, or the text itself for `choices`, `regex` and `grammar`. It is None
+    where there is none: the answer was not bound, was left, failed, was refused by the model, or
+    asks for tools.
     """
 
     text: str
@@ -259,6 +273,7 @@ class Completion:
     retries: int = 0
     details: Details = field(default_factory=dict)
     context: ContextReport | None = None
+    parsed: R = field(default=cast("R", None), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

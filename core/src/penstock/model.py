@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
 
@@ -19,11 +19,13 @@ from penstock.policies import ContextPolicy, Summarize
 from penstock.prompts import Conversation, Prompt
 from penstock.refits import Refits
 from penstock.request import (
+    CONSTRAINTS,
     ENGINE_OPTIONS,
     MAX_SEED,
     POLICIES,
     CallOptions,
     Deadlines,
+    OtherOptions,
     Policy,
     Sampling,
 )
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from penstock.chat import Chat
+    from penstock.tasks import Example, Task
+
+R = TypeVar("R")
 
 __all__ = ["Model"]
 
@@ -76,6 +81,25 @@ class Model:
         """How many generations the engine is at work on."""
         return self._pump.running
 
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def complete(
         self,
         prompt: PromptLike,
@@ -93,6 +117,27 @@ class Model:
         asked = Prompt(as_segments(prompt))
         return self._generation(asked, Sampling(**_checked(options)), deadlines, unsupported)
 
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        on_end: Callable[[Completion], None] | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        on_end: Callable[[Completion], None] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def chat(
         self,
         messages: Iterable[MessageLike],
@@ -197,6 +242,50 @@ class Model:
         asked, offered = as_messages(messages), as_tools(tools or ())
         conversation = self._conversation(Fitting(asked))
         return await anyio.to_thread.run_sync(conversation.prompt, asked, offered)
+
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        schema: type[R],
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Task[R]: ...
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task: ...
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task:
+        """Make something to be done again and again, to one text after the other; see `Task`.
+
+        instructions  what is to be done; said as the system message, behind `system` if given
+        examples      texts, each with what is to come of it: a value of the type that `schema`
+                      names, JSON data for any other schema, else a text
+        options       of every call
+
+        Raises `UsageError` for values out of range and for an example that is not what the options
+        ask for, and `Unsupported` where the model has no chat template.
+        """
+        from penstock.tasks import Task, prefix_of
+
+        sampling = Sampling(**_checked(options))
+        prefix = prefix_of(instructions, system, examples, sampling.over(self._sampling))
+        self._conversation(Fitting(prefix))
+        return Task(self, prefix, sampling)
 
     async def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the token ids of `prompt` as the engine evaluates it, BOS included.
@@ -325,6 +414,9 @@ class Model:
         )
         if policy == "error":
             hint = "Leave it out, or pass unsupported='warn' or 'drop'"
+            bindings = sorted(self.info.capabilities.options & set(CONSTRAINTS))
+            if bindings and refused & set(CONSTRAINTS):
+                hint += f". It can bind an answer by {', '.join(bindings)}"
             raise Unsupported("; ".join(texts), hint=hint)
         if policy == "warn":
             warnings.warn("; ".join(texts), UserWarning, stacklevel=4)

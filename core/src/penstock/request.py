@@ -7,12 +7,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias, TypedDict, get_args
 
-from penstock.constraint import Constraint, ConstraintKind, schema_text
+from penstock.constraint import (
+    Constraint,
+    ConstraintKind,
+    SchemaLike,
+    TypedSchema,
+    schema_text,
+)
 from penstock.errors import UsageError
 from penstock.messages import Message, Segment
 from penstock.tools import ToolLike, as_tools
 
-__all__ = ["ENGINE_OPTIONS", "CallOptions", "Deadlines", "Policy", "Request", "Sampling"]
+__all__ = [
+    "ENGINE_OPTIONS",
+    "CallOptions",
+    "Deadlines",
+    "OtherOptions",
+    "Policy",
+    "Request",
+    "Sampling",
+]
 
 Biases: TypeAlias = Mapping[int, float] | Sequence[tuple[int, float]]
 Policy: TypeAlias = Literal["error", "warn", "drop"]
@@ -83,7 +97,7 @@ _RANGES: dict[str, tuple[Callable[..., bool], str]] = {
     "stop": (_are_texts, "strings that are not empty"),
     "include_stop": (lambda value: isinstance(value, bool), "True or False"),
     "ignore_eos": (lambda value: isinstance(value, bool), "True or False"),
-    "schema": (_is_text, "a mapping, or the text of a JSON object"),
+    "schema": (_is_text, "a type, a mapping, or the text of a JSON object"),
     "regex": (_is_text, "a regular expression that is not empty"),
     "choices": (lambda value: bool(value) and _are_texts(value), "strings that are not empty"),
     "grammar": (_is_text, "the text of a grammar, in Lark or GBNF"),
@@ -139,12 +153,16 @@ class Sampling:
     stop               end before the first of these strings, with the reason `stop_sequence`
     include_stop       keep the stop string at the end of the text
     ignore_eos         go on after an end-of-text token
-    schema             the answer is JSON that is valid by this JSON schema (a mapping or its text)
+    schema             the answer is JSON that is valid by this JSON schema (a mapping or its text),
+                       or that makes a value of this type: a pydantic model, a dataclass, a
+                       `TypedDict`, `list[int]` …; it is kept as the text of its JSON schema
     regex              the answer is matched by this expression as a whole
     choices            the answer is one of these strings
     grammar            the answer is a text of this grammar, in Lark (llguidance's) or GBNF
 
-    One of the last four may be set, and then `max_tokens` may still cut the answer short.
+    One of the last four may be set; `completion.parsed` is then what was asked for. An answer that
+    is cut before it is whole, by `max_tokens` or otherwise, is the error `IncompleteAnswer`. A stop
+    string may end one that follows `regex` or `grammar`.
 
     tools              what the model may ask for, ending with `tool_calls`: `Tool`s, or mappings
                        with `name`, `description` and `parameters`
@@ -206,7 +224,7 @@ class Sampling:
     dry_sequence_breakers: Sequence[str] | None = None
     logit_bias: Biases | None = None
     logprobs: int | None = None
-    schema: Mapping[str, object] | str | None = None
+    schema: SchemaLike | None = None
     regex: str | None = None
     choices: Sequence[str] | None = None
     grammar: str | None = None
@@ -242,7 +260,7 @@ class Sampling:
         """What the answer must be: the one of `schema`, `regex`, `choices`, `grammar` set here."""
         for name, kind in CONSTRAINTS.items():
             if (value := getattr(self, name)) is not None:
-                return Constraint(kind, value)
+                return Constraint(kind, value, checked=isinstance(value, TypedSchema))
         return None
 
     def over(self, base: Sampling) -> Sampling:
@@ -268,8 +286,8 @@ class Sampling:
 _NAMES = tuple(field.name for field in fields(Sampling))
 
 
-class CallOptions(TypedDict, total=False):
-    """The options of one call, as typed keywords: the fields of `Sampling`."""
+class OtherOptions(TypedDict, total=False):
+    """The options of one call but for `schema`, which may say what comes out of the call."""
 
     temperature: float | None
     top_k: int | None
@@ -300,12 +318,17 @@ class CallOptions(TypedDict, total=False):
     dry_sequence_breakers: Sequence[str] | str | None
     logit_bias: Biases | None
     logprobs: int | None
-    schema: Mapping[str, object] | str | None
     regex: str | None
     choices: Sequence[str] | None
     grammar: str | None
     tools: Sequence[ToolLike] | None
     tool_choice: str | None
+
+
+class CallOptions(OtherOptions, total=False):
+    """The options of one call, as typed keywords: the fields of `Sampling`."""
+
+    schema: SchemaLike | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

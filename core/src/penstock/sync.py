@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from penstock import chat as conversation
 from penstock import loading
@@ -21,8 +21,9 @@ from penstock.events import Embeddings
 from penstock.messages import Message, MessageLike, PromptLike, Segment
 from penstock.policies import ContextPolicy, Summarize
 from penstock.registry import Registry
-from penstock.request import CallOptions, Deadlines, Policy, Sampling
+from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation
+from penstock.tasks import Example, Task
 from penstock.tools import ToolCall, ToolLike
 from penstock.transcripts import KeptState
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from penstock.config.choosing import ConfigLike
+
+R = TypeVar("R")
 
 __all__ = ["Chat", "Loading", "Model", "load"]
 
@@ -102,6 +105,25 @@ class Model:
         """What is known of the model and the engine that runs it."""
         return self._inner.info
 
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def complete(
         self,
         prompt: PromptLike,
@@ -113,6 +135,25 @@ class Model:
         """Continue `prompt`."""
         return self._inner.complete(prompt, deadlines=deadlines, unsupported=unsupported, **options)
 
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def chat(
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def chat(
         self,
         messages: Iterable[MessageLike],
@@ -166,6 +207,36 @@ class Model:
     ) -> tuple[Segment, ...]:
         """Return the exact prompt that `chat` makes of messages, and of tools."""
         return self._portal.call(self._inner.render, messages, tools)
+
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        schema: type[R],
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Task[R]: ...
+    @overload
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task: ...
+    def task(
+        self,
+        instructions: str,
+        *,
+        examples: Iterable[Example] = (),
+        system: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task:
+        """Make something to be done again and again."""
+        return self._inner.task(instructions, examples=examples, system=system, **options)
 
     def tokenize(self, prompt: PromptLike) -> list[int]:
         """Return the token ids of `prompt` as the engine evaluates it."""
@@ -224,6 +295,25 @@ class Chat:
         """What came of the engine's state that was saved with this conversation."""
         return self._inner.state
 
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send(
+        self,
+        text: str,
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send(
         self,
         text: str,
@@ -235,6 +325,25 @@ class Chat:
         """Say `text`; return the answer."""
         return self._inner.send(text, deadlines=deadlines, unsupported=unsupported, **options)
 
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send_results(
         self,
         results: Mapping[str, str],

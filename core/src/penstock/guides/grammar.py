@@ -21,6 +21,9 @@ _JSON: JsonCompileOptions = {
     "item_separator": ", ?",
     "key_separator": ": ?",
 }
+_LOOSE: JsonCompileOptions = {**_JSON, "lenient": True, "coerce_one_of": True}
+"""For a schema whose asker checks the answer: what cannot be bound is left to that."""
+
 _QUOTED = r'"(?:\\.|[^"\\])*"'
 _CLASS = r"\[(?:\\.|[^\]\\])*\]"
 _GBNF_PART = re.compile(rf"{_QUOTED}|{_CLASS}|#[^\r\n]*|\.", re.DOTALL)
@@ -38,7 +41,8 @@ def grammar_of(constraint: Constraint) -> str:
     if isinstance(value, tuple):
         return str(LLMatcher.grammar_from_regex("|".join(map(_literal, value))))
     if constraint.kind == "json_schema":
-        return str(LLMatcher.grammar_from_json_schema(value, overrides=_JSON))
+        rules = _LOOSE if constraint.checked else _JSON
+        return str(LLMatcher.grammar_from_json_schema(value, overrides=rules))
     if constraint.kind == "regex":
         # Rust's \d stands for the digits of all scripts.
         plain = regex_to_lark(_without_anchors(value), use_ascii="d")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio.abc import ObjectSendStream
 
 from penstock.events import Delta
 from penstock.streams import stages
+from penstock.streams.partials import Partials
 from penstock.streams.stages import Progress
 from penstock.streams.stream import Piped, Stage, Stream
 from penstock.streams.tee import tee_of
@@ -132,6 +133,15 @@ class DeltaStream(ItemStream[Delta]):
     def paragraphs(self) -> PipedItems[Delta, str]:
         """Return paragraphs, each with the empty line behind it."""
         return PipedItems(self, stages.Split(stages.PARAGRAPH))
+
+    def partials(self, *, growing: bool = False) -> PipedItems[Delta, Any]:
+        """Return what there is so far of an answer bound by `schema`, whenever there is more.
+
+        Until the end it is plain JSON data, a value of its own each time, in which every member is
+        whole: only more comes. With `growing=True` it has the beginnings of strings too. The last
+        item is `completion.parsed`. Raises `UsageError` where the answer is bound by no schema.
+        """
+        return PipedItems(self, Partials(self.generation, growing=growing))
 
     def sse(self) -> PipedItems[Delta, str]:
         """Return Server-Sent Events: a `data:` for each delta, then `event: finish` or `error`."""

@@ -8,10 +8,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, cast
 
-from penstock.errors import DeadlineExceeded, PenstockError, UsageError
+from penstock.constraint import Constraint
+from penstock.errors import DeadlineExceeded, GenerationError, PenstockError, UsageError
 from penstock.events import Aside, Completion, ContextReport, Delta, FinishReason, Logprob
+from penstock.forms import judged
 from penstock.request import Deadlines, Sampling
 from penstock.streams.deadlines import Patience
 from penstock.streams.deltas import DeltaStream
@@ -22,6 +24,14 @@ from penstock.tools import calls_of
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", default=Any)  # result
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")  # one with a default needs a newer Python
 
 __all__ = ["Generation", "Plan"]
 
@@ -46,7 +56,7 @@ class Plan:
     context: Callable[[], ContextReport | None] = lambda: None
 
 
-class Generation(DeltaStream):
+class Generation(DeltaStream, Generic[R]):
     """One answer: stream it, await it, or both.
 
     ```python
@@ -76,7 +86,8 @@ class Generation(DeltaStream):
         self._attends = self._patience.watches or plan.effective.logprobs is not None
         self._started = False
         self._over = False
-        self._completion: Completion | None = None
+        self._formed = False
+        self._completion: Completion[R] | None = None
         self._error: BaseException | None = None
 
     # what is known of it
@@ -91,7 +102,7 @@ class Generation(DeltaStream):
         return "".join(self._parts)
 
     @property
-    def completion(self) -> Completion:
+    def completion(self) -> Completion[R]:
         """The result, once the generation ended or was left. Raises `UsageError` before."""
         if self._completion is None and self._over:
             self._conclude("stopped")
@@ -107,6 +118,16 @@ class Generation(DeltaStream):
         return self._error is not None
 
     @property
+    def formed(self) -> bool:
+        """Whether it came to its end with the answer that was asked for: `completion.parsed`."""
+        return self._formed
+
+    @property
+    def constraint(self) -> Constraint | None:
+        """What the answer must be, if it is bound."""
+        return self._plan.effective.constraint
+
+    @property
     def trace(self) -> Trace:
         """The moments noted so far."""
         return self._job.trace
@@ -118,10 +139,10 @@ class Generation(DeltaStream):
 
     # reading it
 
-    def __await__(self) -> Generator[object, None, Completion]:
+    def __await__(self) -> Generator[object, None, Completion[R]]:
         return self._finish().__await__()
 
-    def result(self) -> Completion:
+    def result(self) -> Completion[R]:
         """Wait for the end in a thread: what `await` is to a task."""
         self.refuse_loop_thread()
         for _ in iter(self._read_in_thread, END):
@@ -266,8 +287,22 @@ class Generation(DeltaStream):
         if outcome.error is not None:
             self._fail(outcome.error)
         finish = self._job.assembly.finish
-        self._conclude("stop" if finish is None else finish.reason)
+        self._settle("stop" if finish is None else finish.reason)
         return END
+
+    def _settle(self, reason: FinishReason) -> None:
+        """Take an end in order; a bound answer that is not what was asked for is an error."""
+        constraint = self.constraint
+        if constraint is None or any(aside.refusal for aside in self._asides):
+            self._conclude(reason)
+            return
+        try:
+            reason, parsed = judged(constraint, self.text, reason)
+        except GenerationError as error:
+            self._fail(error)
+            return
+        self._formed = reason != "tool_calls"
+        self._conclude(reason, parsed)
 
     def _poll_ended(self) -> Gap:
         if self._completion is None:
@@ -297,7 +332,7 @@ class Generation(DeltaStream):
             error.partial = self.completion
         raise error
 
-    def _conclude(self, reason: FinishReason) -> None:
+    def _conclude(self, reason: FinishReason, parsed: object = None) -> None:
         self._over = True
         job, plan = self._job, self._plan
         job.trace.finish(perf_counter())
@@ -317,12 +352,13 @@ class Generation(DeltaStream):
             retries=job.assembly.retries,
             details=dict(job.assembly.details),
             context=plan.context(),
+            parsed=cast("R", parsed),
         )
         if self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             on_end(self._completion)
 
-    async def _finish(self) -> Completion:
+    async def _finish(self) -> Completion[R]:
         while (item := self.poll()) is not END:
             if item is PENDING:
                 await self._patiently()

@@ -78,7 +78,7 @@ def completion_record(completion: Completion, *, text: bool = False) -> dict[str
     JSON has no infinity: the bias of a token that is banned is null, and so is the log probability
     of one that is impossible. The bytes of a token are numbers, beside its text.
     """
-    record = asdict(replace(completion, effective=Sampling(), logprobs=()))
+    record = asdict(replace(completion, effective=Sampling(), logprobs=(), parsed=None))
     record["effective"] = _options_record(completion.effective)
     record["logprobs"] = [_logprob_record(logprob) for logprob in completion.logprobs] or None
     if not text:

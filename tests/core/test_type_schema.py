@@ -1,0 +1,195 @@
+"""Schemas of types: what they ask for, and what they leave to pydantic."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple
+
+import pytest
+from penstock.constraint import Constraint, TypedSchema, schema_text
+from penstock.errors import UsageError
+from penstock.request import Sampling
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from typing_extensions import TypedDict
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Tree(BaseModel):
+    name: str
+    children: list[Tree] = []
+
+
+TREE = Tree(name="a", children=[Tree(name="b")])
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str
+
+
+class Named(BaseModel):
+    a_name: str = Field(alias="name")
+
+
+@dataclass
+class Person:
+    name: str
+    age: int = 7
+
+
+class Point(TypedDict):
+    x: int
+    y: int
+
+
+class Pair(NamedTuple):
+    first: int
+    second: str
+
+
+def schema_of(wanted: object) -> dict[str, Any]:
+    return json.loads(schema_text(wanted))
+
+
+def test_objects_take_the_fields_of_their_type_and_no_others():
+    schema = schema_of(Person)
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["name"]
+    assert schema_of(Point)["additionalProperties"] is False
+    assert schema_of(list[Person])["$defs"]["Person"]["additionalProperties"] is False
+    assert schema_of(Tree)["$defs"]["Tree"]["additionalProperties"] is False
+
+
+def test_a_type_that_takes_any_field_says_so():
+    assert schema_of(Open)["additionalProperties"] is True
+    assert schema_of(dict[str, int])["additionalProperties"] == {"type": "integer"}
+
+
+def test_a_field_called_properties_is_a_field():
+    class Odd(BaseModel):
+        properties: dict[str, int]
+        pattern: int
+        items: str = "x"
+
+    schema = schema_of(Odd)
+    assert set(schema["properties"]) == {"properties", "pattern", "items"}
+    assert schema["properties"]["properties"]["additionalProperties"] == {"type": "integer"}
+
+
+@pytest.mark.parametrize("pattern", ["^(?=a)b", "(?<!a)b", r"\bfoo", r"(a)\1"])
+def test_a_pattern_that_looks_around_is_left_to_the_type(pattern):
+    class Around(BaseModel):
+        model_config = ConfigDict(regex_engine="python-re")
+        text: Annotated[str, Field(pattern=pattern)]
+
+    assert "pattern" not in schema_of(Around)["properties"]["text"]
+
+
+def test_keys_that_are_known_are_fields():
+    schema = schema_of(dict[Literal["a", "b"], bool])
+    assert schema["properties"] == {"a": {"type": "boolean"}, "b": {"type": "boolean"}}
+    assert schema["additionalProperties"] is False
+    assert "required" not in schema
+
+
+def test_names_are_those_that_are_read():
+    assert set(schema_of(Named)["properties"]) == {"name"}
+
+
+def test_what_few_can_be_bound_to_is_left_to_the_type():
+    assert "uniqueItems" not in schema_of(set[int])
+    assert "uniqueItems" not in schema_of(frozenset[int])
+    assert schema_of(Annotated[Decimal, Field(ge=0)]) == {"type": "number", "minimum": 0.0}
+    assert schema_of(Annotated[str, Field(pattern="^[a-z]+$")])["pattern"] == "^[a-z]+$"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer", "expected"),
+    [
+        (Person, '{"name": "Mia"}', Person("Mia", 7)),
+        (Point, '{"x": 1, "y": 2}', {"x": 1, "y": 2}),
+        (Tree, '{"name": "a", "children": [{"name": "b"}]}', TREE),
+        (Named, '{"name": "a"}', Named(name="a")),
+        (Pair, '[1, "b"]', Pair(1, "b")),
+        (Colour, '"red"', Colour.RED),
+        (list[int], "[1, 2]", [1, 2]),
+        (set[int], "[1, 1]", {1}),
+        (Literal["a", "b"], '"b"', "b"),
+        (int | str, '"5"', "5"),
+        (Person | None, "null", None),
+        (dict[str, bool], '{"a": true}', {"a": True}),
+        (Decimal, "0.1", Decimal("0.1")),
+        (RootModel[list[int]], "[3]", RootModel[list[int]]([3])),
+        (str, '"text"', "text"),
+    ],
+)  # fmt: skip
+def test_an_answer_makes_a_value_of_the_type(wanted, answer, expected):
+    constraint = Sampling(schema=wanted).constraint
+    assert constraint.checked
+    assert isinstance(constraint.value, TypedSchema)
+    value = constraint.value.adapter.validate_json(answer)
+    assert (value, type(value)) == (expected, type(expected))
+
+
+def test_options_with_a_type_are_compared_by_its_schema():
+    one, other = Sampling(schema=Person, seed=1), Sampling(schema=Person, seed=1)
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.over(Sampling(temperature=0)).constraint == other.constraint
+    assert one != Sampling(schema=Point, seed=1)
+
+
+@pytest.mark.parametrize("copied", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])
+def test_options_with_a_type_can_be_copied_and_sent(copied):
+    sampling = Sampling(schema=list[Person], seed=1)
+    again = copied(sampling)
+    assert again == sampling
+    assert again.schema.adapter.validate_json('[{"name": "Mia"}]') == [Person("Mia", 7)]
+
+
+def test_a_schema_that_is_checked_elsewhere_is_another_constraint():
+    typed = schema_text(list[int])
+    assert Sampling(schema=json.loads(typed)).constraint == Constraint("json_schema", str(typed))
+    assert Sampling(schema=typed).constraint != Constraint("json_schema", str(typed))
+    assert Sampling(schema=str(typed)).constraint.checked is False
+
+
+def test_options_with_a_type_are_shown_with_its_name():
+    assert "schema=Person" in repr(Sampling(schema=Person))
+    assert "schema=list[int]" in repr(Sampling(schema=list[int]))
+
+
+def test_a_type_is_looked_at_once():
+    assert schema_text(Person) is schema_text(Person)
+    annotated = Annotated[int, Field(json_schema_extra={"examples": [1]}), []]
+    assert schema_text(annotated) == schema_text(annotated)
+
+
+class Unknown:
+    """No type that pydantic knows."""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (Person("Mia"), "of which no JSON schema can be made"),
+        (Unknown, "Unable to generate pydantic-core schema"),
+        (list[Unknown], "Unable to generate pydantic-core schema"),
+        (5, "schema is 5, of which"),
+        (type(lambda: 0), "of which no JSON schema"),
+    ],
+)
+def test_what_is_no_type_is_refused_with_what_to_give(wanted, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        Sampling(schema=wanted)
+    assert "a model, a dataclass" in caught.value.hint
+    assert caught.value.__cause__ is not None
