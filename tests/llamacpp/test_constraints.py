@@ -10,7 +10,7 @@ from pathlib import Path
 
 import penstock
 import pytest
-from penstock import EngineError, UsageError
+from penstock import Completion, EngineError, Generation, IncompleteAnswer, UsageError
 from penstock.sync import Model
 
 from .schemas import SCHEMAS, assert_valid, problem
@@ -24,6 +24,15 @@ WILD = {"temperature": 2, "top_k": 0, "top_p": 1, "min_p": 0, "max_tokens": 1000
 def model(pocket: Path) -> Iterator[Model]:
     with penstock.sync.load(f"llamacpp:{pocket}") as model:
         yield model
+
+
+def cut(generation: Generation) -> Completion:
+    """Read an answer that is cut by its limit; return what came of it."""
+    with pytest.raises(IncompleteAnswer) as caught:
+        generation.result()
+    assert caught.value.reason == "length"
+    assert caught.value.partial is not None
+    return caught.value.partial
 
 
 @pytest.mark.slow
@@ -43,16 +52,18 @@ def test_five_hundred_answers_are_all_valid(model: Model) -> None:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_greedy_answer_in_a_chat_is_valid(model: Model, name: str) -> None:
-    done = model.chat(
+    answer = model.chat(
         [{"role": "user", "content": "What is the opposite of hot?"}],
         schema=SCHEMAS[name],
         temperature=0,
         max_tokens=400,
-    ).result()
-    if done.finish_reason == "length":  # a small model may count for ever, within the schema
-        assert done.usage.completion_tokens == 400
+    )
+    try:
+        text = answer.result().text
+    except IncompleteAnswer:  # a small model may count for ever, within the schema
+        assert answer.completion.usage.completion_tokens == 400  # the generation's
     else:
-        assert_valid(SCHEMAS[name], done.text)
+        assert_valid(SCHEMAS[name], text)
 
 
 def test_streamed_or_awaited_the_text_is_the_same(model: Model) -> None:
@@ -104,27 +115,34 @@ def test_a_regex_and_grammars_hold(model: Model) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 5])
-def test_max_tokens_cuts_an_answer_short(model: Model, limit: int) -> None:
+def test_an_answer_that_max_tokens_cuts_is_an_error_with_what_came(model, limit: int) -> None:
     schema = {"type": "array", "items": {"type": "integer"}, "minItems": 50}
-    done = model.complete(PROMPT, schema=schema, max_tokens=limit).result()
-    assert done.finish_reason == "length"
+    done = cut(model.complete(PROMPT, schema=schema, max_tokens=limit))
     assert done.usage.completion_tokens == limit
     assert done.text.startswith("[")
 
 
 def test_forced_text_counts_towards_max_tokens_too(model: Model) -> None:
-    done = model.complete(PROMPT, regex="(abc ){100}", max_tokens=7).result()
-    assert done.finish_reason == "length"
+    done = cut(model.complete(PROMPT, regex="(abc ){100}", max_tokens=7))
     assert done.usage.completion_tokens == 7
     assert ("abc " * 100).startswith(done.text)
+
+
+@pytest.mark.parametrize(
+    "options", [{"regex": "[ABCD]"}, {"choices": ("A", "B")}, {"grammar": 'start: "A" | "B"'}]
+)
+def test_an_answer_that_just_fits_is_whole(model: Model, options) -> None:
+    free = model.complete(PROMPT, temperature=0, **options).result()
+    tokens = free.usage.completion_tokens
+    done = model.complete(PROMPT, temperature=0, max_tokens=tokens, **options).result()
+    assert (done.text, done.finish_reason) == (free.text, "stop")
 
 
 @pytest.mark.parametrize("options", [{"temperature": 0}, {"temperature": 1, "seed": 5}])
 def test_a_constraint_that_allows_all_changes_nothing(model: Model, options) -> None:
     free = model.complete(PROMPT, max_tokens=60, **options).result()
-    assert (
-        model.complete(PROMPT, regex="(?s:.)*", max_tokens=60, **options).result().text == free.text
-    )
+    bound = cut(model.complete(PROMPT, regex="(?s:.)*", max_tokens=60, **options))
+    assert bound.text == free.text
 
 
 def test_a_stop_string_ends_a_constrained_answer(model: Model) -> None:

@@ -29,7 +29,7 @@ def describe(loaded: Loaded, vocabulary: Vocabulary, options: LoadOptions, chunk
         bos_token=vocabulary.name(vocabulary.bos),
         eos_token=vocabulary.name(vocabulary.eos),
         device="cuda" if loaded.library.name == "cuda" else "cpu",
-        capabilities=Capabilities(options=HONOURED, tokenize=True),
+        capabilities=Capabilities(options=HONOURED, tokenize=True, limits=True),
         defaults=DEFAULTS,
         details={
             "library": loaded.library.name,

@@ -37,6 +37,7 @@ def describe(
             tokenize=True,
             embed=weights.embeds,
             state=True,
+            limits=True,
             parallel=options.parallel,
         ),
         defaults=DEFAULTS,

@@ -28,8 +28,8 @@ class Speaker:
     def speak(self, stream: Stream, row: int, at: float) -> FinishReason | None:
         """Generate one token from the logits of `row`, and those that a constraint forces then.
 
-        Returns why the stream ends with them, or None. A reader that left, a stop string and
-        `max_tokens` end it too: the ticket knows those reasons itself, and "stop" is returned.
+        Returns why the stream ends with them, or None. A reader that left and a stop string end it
+        too: the ticket knows those reasons itself, and "stop" is returned.
         """
         token = stream.sampler.choose(self._context, row)
         if self._is_end(token):
@@ -58,4 +58,7 @@ class Speaker:
         self.tokens += 1
         if not stream.ticket.deliver(Token(token, data, at, stream.sampler.logprob), quietly=True):
             return "stop"
-        return "length" if stream.generated >= stream.limit else None
+        if stream.generated < stream.limit:
+            return None
+        # An answer that is whole with its last token was not cut.
+        return "stop" if stream.guide is not None and stream.guide.ended else "length"
