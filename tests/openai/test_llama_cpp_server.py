@@ -90,9 +90,11 @@ async def test_a_schema_binds_it(url: str) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     async with on(url) as model:
         talk = [{"role": "user", "content": "A number, please"}]
-        done = await model.chat(talk, schema=schema, max_tokens=60, temperature=0)
-    assert done.finish_reason in {"stop", "length"}
-    assert done.text.lstrip().startswith("{")
+        try:
+            text = (await model.chat(talk, schema=schema, max_tokens=60, temperature=0)).text
+        except errors.IncompleteAnswer as cut:  # a small model may write digits for ever
+            text = cut.partial.text
+    assert text.lstrip().startswith("{")
 
 
 @pytest.mark.anyio

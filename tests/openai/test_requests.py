@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from penstock import Request, Sampling, errors
@@ -133,7 +134,9 @@ class TestGuides:
         assert chat_body("vllm", schema=SCHEMA)["response_format"] == expected
         assert chat_body("llama-server", schema=SCHEMA)["response_format"] == expected
         assert raw_body("llama-server", schema=SCHEMA)["json_schema"] == SCHEMA
-        strict = {"type": "json_schema", "json_schema": {**named, "strict": True}}
+        closed = {**SCHEMA, "additionalProperties": False, "required": ["n"]}
+        told = {"name": "answer", "schema": closed, "strict": True}
+        strict = {"type": "json_schema", "json_schema": told}
         assert chat_body("openai", schema=SCHEMA)["response_format"] == strict
         older = {"type": "json_object", "schema": SCHEMA}
         assert chat_body("llama-cpp-python", schema=SCHEMA)["response_format"] == older
@@ -154,9 +157,18 @@ class TestGuides:
         body = chat_body("llama-server", choices=['say "no"', "back\\slash", "two\nlines", "né"])
         assert body["grammar"] == (r'root ::= "say \"no\"" | "back\\slash" | "two\x0alines" | "né"')
 
-    def test_a_grammar_in_lark_is_refused(self) -> None:
+    def test_choices_as_an_expression(self) -> None:
+        body = chat_body("sglang", choices=["a.b", "1+1 (two)", "back\\slash", "né"])
+        assert body["regex"] == r"a\.b|1\+1 \(two\)|back\\slash|né"
+        assert [re.fullmatch(body["regex"], text) is not None for text in ("a.b", "axb")] == [
+            True,
+            False,
+        ]
+
+    @pytest.mark.parametrize("flavor", ["llama-server", "sglang"])
+    def test_a_grammar_in_lark_is_refused(self, flavor) -> None:
         with pytest.raises(errors.Unsupported, match="GBNF"):
-            chat_body("llama-server", grammar='start: "a"')
+            chat_body(flavor, grammar='start: "a"')
 
     def test_nobody_is_asked_for_what_it_ignores(self) -> None:
         guides = {flavor.name: set(flavor.guides) for flavor in FLAVORS.values()}

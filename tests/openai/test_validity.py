@@ -58,11 +58,12 @@ async def test_what_was_not_is_an_error_with_the_text(
     assert caught.value.partial.text == answer
 
 
-async def test_an_answer_that_was_cut_short_is_not_judged(server: FaultServer, connect) -> None:
+async def test_an_answer_that_was_cut_short_is_told_as_such(server: FaultServer, connect) -> None:
     server.queue(said('{"n"', reason="length"))
     async with connect() as model:
-        done = await model.chat(HI, schema=SCHEMA, max_tokens=2)
-    assert (done.text, done.finish_reason) == ('{"n"', "length")
+        with pytest.raises(errors.IncompleteAnswer) as caught:
+            await model.chat(HI, schema=SCHEMA, max_tokens=2)
+    assert caught.value.partial.text == '{"n"'
 
 
 async def test_nothing_of_a_schema_is_fetched(server: FaultServer, connect) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ from penstock.tools import as_tools
 from penstock_openai.flavors import Flavor
 from penstock_openai.learning import Manners
 from penstock_openai.options import LoadOptions
+from penstock_openai.strict import is_object, strict
 
 __all__ = ["Json", "Speech"]
 
@@ -28,6 +30,7 @@ _GUIDE_NAMES = {
     "grammar": "grammar",
 }
 _STRUCTURED = {"regex": "regex", "choices": "choice", "grammar": "grammar"}
+_SPECIAL = re.compile(r"[][\\^$.|?*+(){}]")
 _CHOICES = frozenset({"auto", "none", "required"})
 
 
@@ -107,34 +110,36 @@ class Speech:
 
     def _guide(self, constraint: Constraint, *, chat: bool) -> Json:
         name = _GUIDE_NAMES[constraint.kind]
-        match self._flavor.guides[name]:
-            case "structured_outputs":
-                value = constraint.value
-                given = list(value) if isinstance(value, tuple) else value
-                return {"structured_outputs": {_STRUCTURED[name]: given}}
-            case "gbnf":
-                return {"grammar": _gbnf(constraint)}
-            case "response_format":
-                return {"response_format": self._response_format(_schema(constraint))}
-            case "json_object":  # llama-cpp-python's own form; raw completion has none
-                if not chat:
-                    raise Unsupported("this server takes a schema in chats only")
-                schema = _schema(constraint)
-                return {"response_format": {"type": "json_object", "schema": schema}}
-            case "json_schema":  # llama-server's raw completion has a field of its own
-                schema = _schema(constraint)
-                return (
-                    {"response_format": self._response_format(schema)}
-                    if chat
-                    else {"json_schema": schema}
-                )
-            case field:
-                return {field: constraint.value}
+        way = self._flavor.guides[name]
+        if constraint.kind == "json_schema":
+            return self._bound_by(_schema(constraint), way, chat=chat)
+        if way == "structured_outputs":
+            value = constraint.value
+            given = list(value) if isinstance(value, tuple) else value
+            return {"structured_outputs": {_STRUCTURED[name]: given}}
+        if way == "regex":
+            return {"regex": _regex(constraint)}
+        return {("grammar" if way == "gbnf" else way): _gbnf(constraint)}
 
-    def _response_format(self, schema: object) -> Json:
+    def _bound_by(self, schema: Json, way: str, *, chat: bool) -> Json:
+        if way == "json_object":  # llama-cpp-python's own form; raw completion has none
+            if not chat:
+                raise Unsupported("this server takes a schema in chats only")
+            return {"response_format": {"type": "json_object", "schema": schema}}
+        if way == "json_schema" and not chat:  # llama-server's raw completion has a field for it
+            return {"json_schema": schema}
+        return {"response_format": self._response_format(schema)}
+
+    def _response_format(self, schema: Json) -> Json:
+        if self._flavor.strict and not is_object(schema):
+            raise Unsupported(
+                "this server takes schemas of objects only",
+                hint="Ask for an object with one field",
+            )
         named: Json = {"name": "answer", "schema": schema}
-        if self.manners.strict:
-            named["strict"] = True
+        narrowed = strict(schema) if self.manners.strict else None
+        if narrowed is not None:
+            named |= {"schema": narrowed, "strict": True}
         return {"type": "json_schema", "json_schema": named}
 
 
@@ -181,10 +186,16 @@ def _tools(sampling: Sampling) -> Json:
     return said
 
 
-def _schema(constraint: Constraint) -> object:
+def _schema(constraint: Constraint) -> Json:
     assert isinstance(constraint.value, str)
-    schema: object = json.loads(constraint.value)
+    schema: Json = json.loads(constraint.value)
     return schema
+
+
+def _regex(constraint: Constraint) -> str:
+    if isinstance(constraint.value, str):
+        return constraint.value
+    return "|".join(_SPECIAL.sub(r"\\\g<0>", choice) for choice in constraint.value)
 
 
 def _gbnf(constraint: Constraint) -> str:

@@ -112,7 +112,12 @@ FLAVORS: Final[Mapping[str, Flavor]] = {
             name="sglang",
             seeds=True,
             renamed=_OURS,
-            guides={"schema": "response_format", "regex": "regex", "grammar": "ebnf"},
+            guides={
+                "schema": "response_format",
+                "regex": "regex",
+                "choices": "regex",
+                "grammar": "ebnf",
+            },
             knobs=frozenset({"chat_template_kwargs"}),
             thinks=True,
         ),

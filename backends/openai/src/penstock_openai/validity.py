@@ -92,6 +92,11 @@ _CHECKS: Mapping[str, Callable[[Constraint], Check]] = {
 
 
 def check_of(constraint: Constraint | None) -> Check | None:
-    """Return the check of a constraint. There is none for grammars, which are the server's own."""
-    kind = None if constraint is None else _CHECKS.get(constraint.kind)
-    return None if kind is None or constraint is None else kind(constraint)
+    """Return the check of a constraint.
+
+    There is none for grammars, which are the server's own, nor where whoever asks checks.
+    """
+    if constraint is None or constraint.checked:
+        return None
+    kind = _CHECKS.get(constraint.kind)
+    return None if kind is None else kind(constraint)
