@@ -114,7 +114,9 @@ def execute(block: Block, page: Path, names: dict[str, object]) -> None:
     """Run one block; a traceback names the page and its line."""
     text = block.text.replace(ANY_MODEL, str(penstock_pocket.path()))
     source = "\n" * block.line + text
-    code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code = compile(
+        source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+    )
     coroutine = eval(code, names)
     if inspect.iscoroutine(coroutine):
         anyio.run(lambda: coroutine)

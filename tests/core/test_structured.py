@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import pytest
@@ -211,6 +211,20 @@ async def test_where_the_schema_was_dropped_nothing_is_parsed():
         assert done.warnings == ("echo does not honour schema=Person",)
         with pytest.raises(Unsupported, match="does not honour schema=Person"):
             model.complete("", schema=Person)
+
+
+async def test_where_another_kind_would_do_it_is_named():
+    engine = EchoEngine()
+    able = replace(engine.info.capabilities, options=frozenset({"schema", "seed"}))
+    engine.info = replace(engine.info, capabilities=able)
+    async with hosted(engine) as model:
+        with pytest.raises(
+            Unsupported, match="does not honour regex='a'.*bind an answer by schema"
+        ):
+            model.complete("", regex="a")
+        with pytest.raises(Unsupported) as caught:
+            model.complete("", top_k=5)
+    assert "bind" not in str(caught.value)
 
 
 async def test_what_is_no_type_is_refused_at_once():

@@ -182,7 +182,7 @@ class Unknown:
     ("wanted", "words"),
     [
         (Person("Mia"), "of which no JSON schema can be made"),
-        (Unknown, "Unable to generate pydantic-core schema"),
+        (Unknown, "schema for <class '.*Unknown'>. It must be a type that pydantic knows"),
         (list[Unknown], "Unable to generate pydantic-core schema"),
         (5, "schema is 5, of which"),
         (type(lambda: 0), "of which no JSON schema"),

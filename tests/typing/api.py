@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_type
+from typing import Any, Literal, TypedDict, assert_type
 
 import anyio
 import penstock
@@ -47,6 +48,7 @@ from penstock import (
     SourceDeclaration,
     Stage,
     StoredModel,
+    Task,
     Token,
     Tool,
     ToolCall,
@@ -55,6 +57,7 @@ from penstock import (
 )
 from penstock.config import Config, Origin, Setting
 from penstock.testing import LAWS, EchoEngine, EchoOptions, Subject, hosted
+from pydantic import BaseModel
 
 # loading and calling
 
@@ -118,6 +121,56 @@ async def constrained(model: Model) -> None:
     await model.complete("Hi", choices=["yes", "no"])
     done = await model.complete("Hi", grammar='start: "yes" | "no"')
     assert_type(done.effective.constraint, Constraint | None)
+
+
+@dataclass
+class Person:
+    name: str
+    age: int
+
+
+class Point(TypedDict):
+    x: int
+
+
+class Pet(BaseModel):
+    name: str
+
+
+async def structured(model: Model, chat: Chat) -> None:
+    done = await model.complete("Hi", schema=Person, max_tokens=9)
+    assert_type(done, Completion[Person])
+    assert_type(done.parsed.age, int)
+    assert_type((await model.chat([Message("user", "Hi")], schema=Person)).parsed, Person)
+    assert_type((await chat.send("Hi", schema=list[int])).parsed, list[int])
+    assert_type((await model.complete("Hi", schema={"type": "integer"})).parsed, Any)
+    assert_type((await model.complete("Hi", schema=int | str)).parsed, Any)
+    assert_type((await model.complete("Hi", schema=Literal["a", "b"])).parsed, Any)
+    assert_type((await model.complete("Hi", schema=Point)).parsed["x"], int)
+    assert_type((await model.complete("Hi", schema=list[Pet])).parsed[0].name, str)
+    generation = model.complete("Hi", schema=Person)
+    async for state in generation.partials(growing=True):
+        assert_type(state, Any)
+    assert_type(generation.completion.parsed, Person)
+    assert_type(generation.formed, bool)
+    assert_type(generation.constraint, Constraint | None)
+    task = model.task("Extract.", schema=Person, examples=[("Al, 9", Person("Al", 9))], seed=1)
+    assert_type(task, Task[Person])
+    assert_type(await task("Mia is seven", max_tokens=9), Completion[Person])
+    assert_type(task.run("Mia is seven"), Generation[Person])
+    assert_type(model.task("Mood?", choices=("good", "bad"), system="Be exact."), Task)
+    try:
+        await task("Mia is seven", deadlines=Deadlines(total=9), unsupported="warn")
+    except penstock.IncompleteAnswer as cut:
+        print(cut.reason, cut.partial)
+    except penstock.InvalidAnswer as wrong:
+        print(wrong.__cause__)
+
+
+def structured_in_threads(model: penstock.sync.Model) -> None:
+    assert_type(model.complete("Hi", schema=Person).result(), Completion[Person])
+    assert_type(model.chat([Message("user", "Hi")], schema=Person).result().parsed, Person)
+    assert_type(model.task("Extract.", schema=Person)("Mia").result().parsed, Person)
 
 
 async def read(model: Model) -> None:

@@ -35,7 +35,7 @@ def described(wanted: Any) -> tuple[str, TypeAdapter[Any]]:
         schema = adapter.json_schema(schema_generator=_Plain)
     except Exception as error:
         raise UsageError(
-            f"schema is {wanted!r}, of which no JSON schema can be made: {_first_line(error)}",
+            f"schema is {wanted!r}, of which no JSON schema can be made: {_first_sentence(error)}",
             hint="It must be a type that pydantic knows (a model, a dataclass, `list[int]`), or a "
             "JSON schema, as a mapping or as text",
         ) from error
@@ -97,5 +97,6 @@ def _inner(name: str, value: Any) -> Any:
     return value
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _first_sentence(error: Exception) -> str:
+    first = re.split(r"\.\s|\n", str(error).strip())[0]
+    return first.rstrip(".:") or type(error).__name__
