@@ -144,6 +144,25 @@ class Chat:
         asked = (Message("user", text),)
         return self._send(asked, deadlines, unsupported, options)
 
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str] | Sequence[str],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str] | Sequence[str],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send_results(
         self,
         results: Mapping[str, str] | Sequence[str],

@@ -324,6 +324,25 @@ class Chat:
         """Say `text`; return the answer."""
         return self._inner.send(text, deadlines=deadlines, unsupported=unsupported, **options)
 
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        schema: type[R],
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[OtherOptions],
+    ) -> Generation[R]: ...
+    @overload
+    def send_results(
+        self,
+        results: Mapping[str, str],
+        *,
+        deadlines: Deadlines | None = None,
+        unsupported: Policy | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Generation: ...
     def send_results(
         self,
         results: Mapping[str, str] | Sequence[str],
