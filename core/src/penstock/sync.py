@@ -327,7 +327,7 @@ class Chat:
     @overload
     def send_results(
         self,
-        results: Mapping[str, str],
+        results: Mapping[str, str] | Sequence[str],
         *,
         schema: type[R],
         deadlines: Deadlines | None = None,
@@ -337,7 +337,7 @@ class Chat:
     @overload
     def send_results(
         self,
-        results: Mapping[str, str],
+        results: Mapping[str, str] | Sequence[str],
         *,
         deadlines: Deadlines | None = None,
         unsupported: Policy | None = None,
