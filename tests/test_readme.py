@@ -42,6 +42,19 @@ def test_every_block_runs_behind_those_before_it():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_configuration_is_right(tmp_path):
+    (written,) = re.findall(r"^```toml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    (tmp_path / "penstock.toml").write_text(written)
+    done = run(f"""
+import os, subprocess, penstock
+os.chdir({str(tmp_path)!r})
+subprocess.run(["penstock", "config", "check"], check=True, stdout=subprocess.DEVNULL)
+with penstock.sync.load("local") as model:
+    print(model.info.backend)
+""")
+    assert (done.stdout, done.stderr) == ("llamacpp\n", "")
+
+
 def test_the_first_block_has_ten_lines_at_the_most():
     assert len([line for line in FIRST.splitlines() if line.strip()]) <= 10
 
