@@ -234,3 +234,31 @@ def test_lines_of_json_are_the_elements_of_the_whole(run, command):
         assert lines == told != []
     else:
         assert lines == (whole if isinstance(whole, list) else [whole])
+
+
+# what other commands make of it
+
+
+def test_presets_of_the_configuration_are_listed_and_its_models_pulled(run, tmp_path):
+    (tmp_path / "penstock.toml").write_text(
+        '[models.tiny]\nsource = "pocket:"\n[presets]\nsmall = "pocket:"\n'
+    )
+    listed = run("models", "--presets").stdout
+    assert any(line.split() == ["small", "pocket:"] for line in listed.splitlines())
+    for name in ("tiny", "small"):
+        done = run("pull", name, "-q")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith(".gguf\n")
+
+
+def test_doctor_looks_at_the_configuration(run, tmp_path):
+    done = run("doctor")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert ["ok", "configuration", "local,", "cloud,", "child"] in rows
+    assert ["ok", "default", "model", "local"] in rows
+    (tmp_path / "penstock.toml").write_text("zzz = 1\n")
+    done = run("doctor")
+    assert done.returncode == 3
+    assert "WRONG  configuration" in done.stdout
+    assert "penstock.toml:1: zzz = 1: unknown key" in done.stdout

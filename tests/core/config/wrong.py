@@ -399,7 +399,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a schema that is none": (
         LOCAL + "sampling = { schema = 3 }\n",
         [
-            "penstock.toml:4: models.local.sampling.schema = 3: must be a mapping or the text of a JSON object; {} allows any JSON",
+            "penstock.toml:4: models.local.sampling.schema = 3: must be a table, or the text of a JSON object",
         ],
     ),
     "sampling that is no table": (

@@ -12,6 +12,8 @@ from penstock.backend import Finding
 from penstock.cli import options
 from penstock.cli.records import Record, form_of, show_records
 from penstock.cli.status import OK, PLUGINS_WRONG
+from penstock.config import Config
+from penstock.config.auditing import Auditor
 from penstock.errors import PenstockError
 from penstock.plugins import PluginRecord
 from penstock.registry import Registry
@@ -53,7 +55,9 @@ def _surroundings() -> Iterator[Finding]:
 def _plugins() -> Iterator[Finding]:
     registry = Registry.installed()
     yield from map(_recorded, registry.records)
-    yield _default(registry)
+    config = Config.discovered(tolerant=True)
+    yield from _configured(config, registry)
+    yield _default(config, registry)
     for name in sorted(registry.backends):
         yield from _diagnosed(registry, name)
 
@@ -64,9 +68,17 @@ def _recorded(record: PluginRecord) -> Finding:
     return Finding(f"plugin {record.name}", f"{found} ({origin})", ok=record.state != "broken")
 
 
-def _default(registry: Registry) -> Finding:
+def _configured(config: Config, registry: Registry) -> Iterator[Finding]:
+    problems = Auditor(config, registry).problems()
+    for problem in problems:
+        yield Finding("configuration", str(problem), ok=False)
+    if not problems:
+        yield Finding("configuration", ", ".join(config.models) or "no models")
+
+
+def _default(config: Config, registry: Registry) -> Finding:
     try:
-        return Finding("default model", registry.default_target())
+        return Finding("default model", config.default or registry.default_target())
     except PenstockError as error:
         return Finding("default model", f"none: {error}")
 

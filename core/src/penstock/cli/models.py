@@ -11,6 +11,7 @@ from penstock.cli import options
 from penstock.cli.metadata import Weights, weights_of
 from penstock.cli.records import Record, form_of, show_records
 from penstock.cli.status import OK, report
+from penstock.config import Config
 from penstock.errors import PenstockError
 from penstock.registry import Registry
 from penstock.sizes import human
@@ -33,6 +34,7 @@ def models(
     form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     registry = Registry.installed()
     if presets:
+        registry = registry.with_presets(Config.discovered().presets)
         show_records(_presets(registry), form, PRESET_HEADS, lambda record: tuple(record.values()))
     else:
         show_records(_here(registry), form, HEADS, _row)

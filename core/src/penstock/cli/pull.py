@@ -13,6 +13,8 @@ from penstock.cli import options
 from penstock.cli.progress import ProgressDisplay
 from penstock.cli.records import form_of, write_json
 from penstock.cli.status import OK
+from penstock.config import Config
+from penstock.config.choosing import choose
 from penstock.errors import UsageError
 from penstock.progress import Forward
 from penstock.registry import Registry
@@ -23,7 +25,11 @@ __all__ = ["pull"]
 
 def pull(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A preset, or a source such as hf:owner/repo.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A name of the configuration, a preset, or a source such as hf:owner/repo.",
+        ),
     ],
     as_json: options.Json = False,
     as_jsonl: options.JsonLines = False,
@@ -34,8 +40,8 @@ def pull(
     What Ctrl-C, a cut or a full disk leaves is gone on from by the next call.
     """
     form = form_of(as_json=as_json, as_jsonl=as_jsonl)
-    registry = Registry.installed()
-    target = registry.parse(name)
+    choice = choose(Config.discovered(), name, Registry.installed())
+    registry, target = choice.registry, choice.target
     display = ProgressDisplay(sys.stderr, quiet=quiet or form == "jsonl")
     hashes = _Hashes()
     forward = Forward(*([_tell] if form == "jsonl" else []), display.show, hashes.see)

@@ -36,5 +36,6 @@ def _configured() -> list[tuple[str, str]]:
         config = Config.discovered(tolerant=True)
     except PenstockError:  # who loads is told
         return []
-    models = [(name, "a model of the configuration") for name in config.models]
-    return models + [(alias, f"is {name}") for alias, name in config.aliases.items()]
+    found = [(name, "a model of the configuration") for name in config.models]
+    found += [(alias, f"is {name}") for alias, name in config.aliases.items()]
+    return found + [(preset.name, preset.summary) for preset in config.presets]

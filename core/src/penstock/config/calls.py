@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock.config.durations import seconds
 from penstock.config.merging import Settings, below
+from penstock.errors import UsageError
 from penstock.request import Deadlines, Sampling
 
 __all__ = ["deadlines_of", "sampled", "sampling_of"]
@@ -32,6 +33,10 @@ def sampled(values: Mapping[str, Any]) -> Sampling:
     biases = read.get("logit_bias")
     if isinstance(biases, Mapping):  # the keys of a table are texts
         read["logit_bias"] = {_token(key): bias for key, bias in biases.items()}
+    schema = read.get("schema")
+    if not isinstance(schema, str | Mapping | None):  # a type can be named in a program alone
+        hint = "It must be a table, or the text of a JSON object"
+        raise UsageError(f"schema is {schema!r}", hint=hint)
     return Sampling(**read)
 
 

@@ -96,7 +96,8 @@ _TYPES: Final = get_type_hints(CallOptions)
 
 def _field(name: str) -> Any:
     """Return the pydantic field of a sampling option, which checks its range."""
-    kind = Annotated[Any, _checked(_sampled(name)), WithJsonSchema(json_type(_TYPES[name]))]
+    written = {"type": ["object", "string"]} if name == "schema" else json_type(_TYPES[name])
+    kind = Annotated[Any, _checked(_sampled(name)), WithJsonSchema(written)]
     return kind, Field(default=None, alias=name)
 
 
