@@ -184,7 +184,6 @@ class Unknown:
         (Person("Mia"), "of which no JSON schema can be made"),
         (Unknown, "schema for <class '.*Unknown'>. It must be a type that pydantic knows"),
         (list[Unknown], "Unable to generate pydantic-core schema"),
-        (5, "schema is 5, of which"),
         (type(lambda: 0), "of which no JSON schema"),
     ],
 )

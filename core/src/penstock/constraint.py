@@ -87,6 +87,8 @@ def schema_text(schema: SchemaLike) -> str:
     """
     if isinstance(schema, TypedSchema):
         return schema
+    if isinstance(schema, bool | int | float | list | tuple | bytes):
+        raise _not_a_schema(schema, "it is neither a mapping nor text")
     if not isinstance(schema, str | Mapping):
         return _typed(schema)
     try:
@@ -116,5 +118,5 @@ def _kept(wanted: object) -> TypedSchema:
 def _not_a_schema(schema: object, why: str) -> UsageError:
     return UsageError(
         f"schema is {reprlib.repr(schema)}, which is no JSON schema: {why}",
-        hint="It must be a type, a mapping or the text of a JSON object; {} allows any JSON",
+        hint="It must be a mapping or the text of a JSON object; {} allows any JSON",
     )

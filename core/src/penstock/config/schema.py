@@ -91,7 +91,8 @@ Duration: TypeAlias = Annotated[
     ),
 ]
 
-_TYPES: Final = get_type_hints(CallOptions)
+_TYPES: Final = get_type_hints(CallOptions) | {"schema": Mapping[str, object] | str | None}
+"""The types of sampling options, as far as a file can have them: no classes."""
 
 
 def _field(name: str) -> Any:
