@@ -143,6 +143,8 @@ def test_a_regex_and_choices_bind_the_answer(penstock):
          "'idle' deadline of 0.2 s passed"),
         (("complete", "x", *ECHO, "--option", "load_seconds=9", "--deadline", "load=0.1"), 4,
          "'load' deadline of 0.1 s passed"),
+        (("complete", "The", "--regex", "[a-z]{99}", "--max-tokens", "3"), 5,
+         "the answer was cut before it was whole"),
         (("plugins", "extra"), 2, "extra"),
         (("plugin",), 2, "there is no command 'plugin'. Did you mean 'plugins'?"),
         (("--bogus",), 2, "--bogus"),
