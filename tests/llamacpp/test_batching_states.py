@@ -34,6 +34,8 @@ PROMPTS = (
 )
 LONG = "and so on " * 200
 LENGTHS = (1, 7, 40, 150)
+MARGIN = 0.15
+"""Two tokens 0.144 apart have changed places, behind an end that is banned and far likelier."""
 EXAMPLES = int(os.environ.get("PENSTOCK_EXAMPLES", "25"))
 
 
@@ -43,10 +45,10 @@ def wanted(pocket: Path, load_engine, ask, certain) -> dict[str, list[int]]:
     options = {"temperature": 0, "ignore_eos": True, "max_tokens": max(LENGTHS), "logprobs": 4}
     engine = load_engine(pocket, flash_attn=False, parallel=1, reuse_prefix=False)
     try:
-        found = {prompt: certain(ask(engine, prompt, **options), 0.1) for prompt in PROMPTS}
+        found = {prompt: certain(ask(engine, prompt, **options), MARGIN) for prompt in PROMPTS}
     finally:
         engine.close()
-    assert sum(map(len, found.values())) > 400
+    assert sum(map(len, found.values())) > 250
     return found
 
 
