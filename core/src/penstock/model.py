@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 import anyio
 
 from penstock.backend import AnyEngine, ModelInfo
+from penstock.effective import honoured, known, seeded
 from penstock.errors import GenerationError, ModelClosed, Unsupported, UsageError
 from penstock.events import Completion, Embeddings
 from penstock.fitting import Fitting
@@ -18,17 +17,7 @@ from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_
 from penstock.policies import ContextPolicy, Summarize
 from penstock.prompts import Conversation, Prompt
 from penstock.refits import Refits
-from penstock.request import (
-    CONSTRAINTS,
-    ENGINE_OPTIONS,
-    MAX_SEED,
-    POLICIES,
-    CallOptions,
-    Deadlines,
-    OtherOptions,
-    Policy,
-    Sampling,
-)
+from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation, Plan
 from penstock.streams.job import Job
 from penstock.streams.pump import Pump
@@ -115,7 +104,7 @@ class Model:
         range and `Unsupported` for options the engine does not honour, at once.
         """
         asked = Prompt(as_segments(prompt))
-        return self._generation(asked, Sampling(**_checked(options)), deadlines, unsupported)
+        return self._generation(asked, Sampling(**known(options)), deadlines, unsupported)
 
     @overload
     def chat(
@@ -171,7 +160,7 @@ class Model:
     ) -> Generation:
         """Answer a conversation that may be made shorter; this is what sessions are made of."""
         asked = self._conversation(fitting)
-        sampling = Sampling(**_checked(options))
+        sampling = Sampling(**known(options))
         return self._generation(asked, sampling, deadlines, unsupported, on_end)
 
     def session(
@@ -282,7 +271,7 @@ class Model:
         """
         from penstock.tasks import Task, prefix_of
 
-        sampling = Sampling(**_checked(options))
+        sampling = Sampling(**known(options))
         prefix = prefix_of(instructions, system, examples, sampling.over(self._sampling))
         self._conversation(Fitting(prefix))
         return Task(self, prefix, sampling)
@@ -350,8 +339,9 @@ class Model:
     ) -> Generation:
         self._refuse_closed()
         policy = self._unsupported if unsupported is None else unsupported
-        wanted, dropped = self._honoured(sampling.over(self._sampling), policy, asked)
-        effective = _seeded(wanted.over(self.info.defaults), self.info)
+        chosen = sampling.over(self._sampling)
+        wanted, dropped = honoured(chosen, policy, self.info, asked.honoured(chosen))
+        effective = seeded(wanted.over(self.info.defaults), self.info)
         able = self.info.capabilities
         limited = effective.without(frozenset({"max_tokens"})) if able.limits else effective
         job = Job(asked.ready(effective), limited, shaped=able.shapes)
@@ -395,31 +385,6 @@ class Model:
         except (GenerationError, Unsupported):
             return 0  # it will see for itself
 
-    def _honoured(
-        self, wanted: Sampling, policy: Policy, asked: Prompt | Conversation
-    ) -> tuple[Sampling, tuple[str, ...]]:
-        """Apply the policy for options that nobody honours; return what is left."""
-        if policy not in POLICIES:
-            raise UsageError(f"unsupported={policy!r}", hint=f"It is one of {', '.join(POLICIES)}")
-        refused = (ENGINE_OPTIONS & set(wanted.chosen())) - self.info.capabilities.options
-        refused -= asked.honoured(wanted)
-        if not refused:
-            return wanted, ()
-        texts = tuple(
-            f"{self.info.backend or self.info.name} does not honour {name}={value!r}"
-            for name, value in sorted(wanted.chosen().items())
-            if name in refused
-        )
-        if policy == "error":
-            hint = "Leave it out, or pass unsupported='warn' or 'drop'"
-            bindings = sorted(self.info.capabilities.options & set(CONSTRAINTS))
-            if bindings and refused & set(CONSTRAINTS):
-                hint += f". It can bind an answer by {', '.join(bindings)}"
-            raise Unsupported("; ".join(texts), hint=hint)
-        if policy == "warn":
-            warnings.warn("; ".join(texts), UserWarning, stacklevel=4)
-        return wanted.without(frozenset(refused)), texts
-
     def _refuse_closed(self) -> None:
         if self._closed:
             raise ModelClosed(
@@ -435,26 +400,3 @@ def _texts(texts: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(text, str):
             raise UsageError(f"embed() got {text!r} for a text", hint="Give a list of strings")
     return wanted
-
-
-def _seeded(sampling: Sampling, info: ModelInfo) -> Sampling:
-    """Draw the seed that was left open, so that what was really used can be told."""
-    able = info.capabilities
-    if sampling.seed is not None or "seed" not in able.options or not able.seeds:
-        return sampling
-    if sampling.temperature == 0:
-        return sampling
-    return Sampling(seed=int.from_bytes(os.urandom(4), "big") % MAX_SEED).over(sampling)
-
-
-def _checked(options: CallOptions) -> CallOptions:
-    """Refuse unknown options, naming the nearest right one; Python would not say which."""
-    known = CallOptions.__annotations__
-    for name in options:
-        if name not in known:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Options are {', '.join(known)}"
-            raise UsageError(f"unknown option {name!r}", hint=hint)
-    return options
