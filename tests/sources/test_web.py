@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from penstock_sources.downloads import Download
 from penstock_sources.fetching import verify
 from penstock_sources.meter import Meter
 
+from tests.sources.hub import Hub
 from tests.sources.test_hub import wait_until
 
 ZEROS = "0" * 64
@@ -39,6 +41,29 @@ def test_quiet_says_nothing_but_the_path(caller, url):
     done = caller.run("pull", url, "--quiet")
     assert done.stdout.endswith("pocket.gguf\n")
     assert done.stderr == ""
+
+
+def test_a_login_in_a_url_goes_to_its_server_and_is_kept_nowhere(hub, caller, url):
+    private = url.replace("://", "://ada:open%20sesame@")
+    done = caller.run("pull", private)
+    assert hub.keys[-1] == "Basic " + base64.b64encode(b"ada:open sesame").decode()
+    path = Path(done.stdout.strip())
+    assert not any(b"sesame" in file.read_bytes() for file in path.parent.iterdir())
+    assert "sesame" not in done.stderr + caller.run("models").stdout
+    assert caller.run("pull", url).stdout == done.stdout  # the same file, without it
+
+
+def test_a_login_is_not_told_in_errors_and_goes_to_no_other_server(hub, caller, url):
+    hub.status = 403
+    done = caller.run("pull", url.replace("://", "://ada:sesame@"))
+    assert done.returncode == 4
+    assert "sesame" not in done.stderr
+    with Hub() as other:
+        other.plain = hub.plain
+        hub.status, hub.redirect = None, f"{other.url}/files/pocket.gguf"
+        assert caller.run("pull", url.replace("://", "://ada:sesame@")).returncode == 0
+        assert hub.keys[-1] is not None
+        assert other.keys == [None]
 
 
 def test_the_right_hash_is_accepted_and_not_told_again(caller, body, url):

@@ -7,11 +7,12 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from penstock.errors import LoadError
+from penstock.secret import Secret
 
 __all__ = ["Download", "downloads"]
 
@@ -24,27 +25,33 @@ _OURS = {"", _RECORD, _LOCK}
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file of the web: its URL, the SHA-256 it must have, if that is known, and its places."""
+    """A file of the web: its URL, the SHA-256 it must have, if that is known, and its places.
+
+    `login` is the name and the password that stood in the URL, and is kept nowhere: the same file
+    is the same download, whoever fetched it.
+    """
 
     url: str
     sha256: str | None = None
+    login: Secret | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Download:
         """Read a URL with or without `#sha256=…`. Raises `LoadError` for anything else."""
         url, hash_sign, fragment = text.partition("#")
         found = _HASH.fullmatch(fragment)
+        url, login = _without_login(urlsplit(url))
         if hash_sign and found is None:
             raise LoadError(
-                f"{text!r} ends in {fragment!r}",
+                f"{url!r} is followed by {fragment!r}",
                 hint="What is behind # is the file's hash: #sha256= and 64 hexadecimal digits",
             )
         parts = urlsplit(url)
         if not parts.hostname or not parts.path.strip("/"):
             raise LoadError(
-                f"{text!r} names no file", hint="It is written https://host/path/model.gguf"
+                f"{url!r} names no file", hint="It is written https://host/path/model.gguf"
             )
-        return cls(url, found[1].lower() if found else None)
+        return cls(url, found[1].lower() if found else None, login)
 
     @property
     def folder(self) -> Path:
@@ -109,6 +116,12 @@ def downloads() -> Iterator[Download]:
         except (OSError, ValueError, KeyError):
             continue
         yield Download(url)
+
+
+def _without_login(parts: SplitResult) -> tuple[str, Secret | None]:
+    login, at, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    return url, Secret(unquote(login)) if at else None
 
 
 def _root() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import logging
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ def remove(model: StoredModel) -> None:
 def _stored(scheme: str, wanted: str) -> Iterator[StoredModel]:
     for download in downloads():
         there = download.url.startswith(scheme) and download.path.exists()
-        if there and (not wanted or download.url == f"{scheme}{wanted.partition('#')[0]}"):
+        if there and (not wanted or download.url == Download.parse(f"{scheme}{wanted}").url):
             size = download.path.stat().st_size
             files = (download.path,)
             yield StoredModel(source=download.url, path=download.path, size=size, files=files)
@@ -80,7 +81,7 @@ def _fetch(download: Download, context: SourceContext) -> None:
 
     if not (download.validator or download.sha256):
         download.part.unlink(missing_ok=True)  # of which file it is a part, nobody could tell
-    headers = _conditions(download)
+    headers = _conditions(download) | _authorization(download)
 
     def began(answer: Response) -> None:
         download.note(validator=_validator(answer))
@@ -140,6 +141,14 @@ def _here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _authorization(download: Download) -> dict[str, str]:
+    """Return the header that HTTP's basic scheme wants (RFC 7617); no other server gets it."""
+    if download.login is None:
+        return {}
+    text = base64.b64encode(download.login.reveal().encode()).decode("ascii")
+    return {"Authorization": f"Basic {text}"}
 
 
 def _conditions(download: Download) -> dict[str, str]:
