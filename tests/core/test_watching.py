@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import anyio
 import penstock
@@ -131,10 +132,16 @@ async def test_a_load_under_way_is_not_begun_again():
         await anext(loading.progress())
 
 
-async def test_a_model_that_is_never_entered_is_warned_of():
-    loading = penstock.load("echo:")
+@pytest.mark.parametrize("target", ["echo:", "echo-blocking:", "echo-batching:"])
+async def test_a_model_that_is_never_entered_is_warned_of_and_freed(target):
+    loading = penstock.load(target)
     async for _ in loading.progress():
         pass
+    engine = weakref.ref(loading._beside.engine)
     with pytest.warns(ResourceWarning, match="never entered"):
         del loading
         gc.collect()
+    with anyio.fail_after(5):
+        while engine() is not None:  # kept by its own thread, until it is closed
+            await anyio.sleep(0.01)
+            gc.collect()

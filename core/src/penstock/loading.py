@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from penstock.backend import AnyEngine, Engine, LoadProgress, ModelSpec, OptionValue
+from penstock.backend import AnyEngine, LoadProgress, ModelSpec, OptionValue
 from penstock.errors import (
     BackendBug,
     DeadlineExceeded,
@@ -28,7 +28,7 @@ from penstock.registry import Registry
 from penstock.request import Deadlines, Policy, Sampling
 from penstock.sources import SourceContext
 from penstock.streams.pumps import pump_for
-from penstock.watching import BesideLoad, Watch
+from penstock.watching import BesideLoad, Watch, free
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -164,6 +164,7 @@ class Loading:
                 stacklevel=2,
                 source=self,
             )
+            beside.discard()
 
     async def __aenter__(self) -> Model:
         if self._model is not None:
@@ -314,10 +315,7 @@ class _Loader:
         if not engine.info.capabilities.messages:
             engine.info = replace(engine.info, chat_template=template)
             return
-        if isinstance(engine, Engine):
-            await engine.aclose()
-        else:
-            await anyio.to_thread.run_sync(engine.close)
+        await free(engine)
         raise Unsupported(
             f"{engine.info.name!r} makes prompts of messages by itself",
             hint="Leave chat_template out",

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import current_token
 
-from penstock.backend import AnyEngine, LoadProgress
+from penstock.backend import AnyEngine, Engine, LoadProgress
 from penstock.streams.bells import LoopDoor
 
 if TYPE_CHECKING:
     from anyio import CancelScope
 
-__all__ = ["BesideLoad", "Watch"]
+__all__ = ["BesideLoad", "Watch", "free"]
 
 
 class BesideLoad:
@@ -49,6 +49,12 @@ class BesideLoad:
     def leave(self) -> None:
         """End the load soon, from any thread, unless somebody waits for its engine."""
         self._door.call(self._left)
+
+    def discard(self) -> None:
+        """Free the engine that nobody took, soon, from any thread."""
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            self._door.call(lambda: self._spawn_freeing(engine))
 
     async def news(self) -> None:
         """Wait until there is an event, or the end. When cancelled, the load ends too."""
@@ -94,6 +100,9 @@ class BesideLoad:
         if not self.joined:
             self._scope.cancel()
 
+    def _spawn_freeing(self, engine: AnyEngine) -> None:
+        self._task = _spawned(lambda: free(engine))
+
 
 class Watch:
     """Iterates over the progress of a load: `async for progress in loading.progress()`.
@@ -124,6 +133,14 @@ class Watch:
         load = getattr(self, "_load", None)
         if load is not None and not load.over:
             load.leave()
+
+
+async def free(engine: AnyEngine) -> None:
+    """Close an engine that no model has."""
+    if isinstance(engine, Engine):
+        await engine.aclose()
+    else:
+        await anyio.to_thread.run_sync(engine.close)
 
 
 def _spawned(run: Callable[[], Coroutine[Any, Any, None]]) -> object:
