@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from time import perf_counter
+
 import anyio
+import anyio.lowlevel
 import penstock
 import pytest
 from penstock import LoadProgress
@@ -58,6 +62,25 @@ async def test_cancelling_a_download_keeps_what_came_and_the_next_load_goes_on(h
     async with penstock.load(url) as model:
         assert model.info.backend == "llamacpp"
     assert hub.bodies()[-1] > 400_000  # its last chunk may have been on its way
+
+
+@pytest.mark.parametrize("phase", PHASES[:-1])
+async def test_cancelling_is_heeded_in_every_phase_and_the_next_load_is_as_good(hub, url, phase):
+    before = threading.active_count()
+    met = []
+    with anyio.CancelScope() as scope:
+        async for progress in penstock.load(url).progress():
+            if progress.phase == phase:
+                met.append(perf_counter())
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert perf_counter() - met[0] < 2
+    async with penstock.load(url) as model:
+        assert (await model.complete("Once", max_tokens=2)).text
+    with anyio.fail_after(5):  # nothing goes on behind it: no engine, no download
+        while threading.active_count() > before + 3:  # workers of the loop, kept for the next call
+            await anyio.sleep(0.01)
 
 
 async def test_the_thread_of_a_cancelled_download_ends_within_a_chunk(hub, url):
