@@ -142,7 +142,7 @@ class Aside:
         job = self._job
         assert job is not None
         self._gate.stop()
-        if self._gate.stands or job.over:
+        if self._gate.here or job.over:  # it stands no more where `leave` has stopped it already
             self._gate.gone()
             self._finished()
             return

@@ -30,6 +30,11 @@ class Gate:
         """Whether the worker stands at the gate, so that it can be given a turn."""
         return self._stands
 
+    @property
+    def here(self) -> bool:
+        """Whether the worker has come and not gone away: it stands, works, or is about to go."""
+        return self._here
+
     def open(self) -> None:
         """Take `stop` back, for the next piece of work."""
         self._stopped = False
