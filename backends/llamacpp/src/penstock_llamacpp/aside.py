@@ -141,12 +141,13 @@ class Aside:
     def _give_up(self) -> None:
         job = self._job
         assert job is not None
+        job.unwanted = True  # who is here may be at another's job still, and come to this one later
         self._gate.stop()
         if self._gate.here or job.over:  # it stands no more where `leave` has stopped it already
             self._gate.gone()
             self._finished()
             return
-        job.unwanted = True  # it is still getting its memory, and may take a while
+        # It is still getting its memory, which may take a while.
         self._job = self._current = None
         self.line.popleft()
 
