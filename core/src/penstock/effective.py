@@ -7,6 +7,7 @@ import warnings
 
 from penstock.backend import ModelInfo
 from penstock.errors import Unsupported, UsageError
+from penstock.nearest import did_you_mean
 from penstock.request import (
     CONSTRAINTS,
     ENGINE_OPTIONS,
@@ -31,10 +32,7 @@ def known(options: CallOptions) -> CallOptions:
     names = CallOptions.__annotations__
     for name in options:
         if name not in names:
-            import difflib
-
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Options are {', '.join(names)}"
+            hint = did_you_mean(name, names, f"Options are {', '.join(names)}")
             raise UsageError(f"unknown option {name!r}", hint=hint)
     return options
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from penstock.errors import UsageError
+from penstock.nearest import did_you_mean
 
 __all__ = ["TEMPLATES", "template_of"]
 
@@ -134,13 +135,11 @@ def template_of(asked: str) -> str:
     if _plain(asked) in names:
         return names[_plain(asked)]
     if "{" not in asked:
-        import difflib
-
-        near = difflib.get_close_matches(asked, TEMPLATES, n=1)
-        also = f"Did you mean {near[0]!r}? " if near else ""
+        hint = f"Names are {', '.join(TEMPLATES)}; anything else must be Jinja"
+        meant = did_you_mean(asked, TEMPLATES)
         raise UsageError(
             f"there is no chat template {asked!r}",
-            hint=f"{also}Names are {', '.join(TEMPLATES)}; anything else must be Jinja",
+            hint=f"{meant} {hint}" if meant else hint,
         )
     return asked
 

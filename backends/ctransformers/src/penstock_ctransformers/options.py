@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Final, TypeAlias
 
 from penstock.backend import OptionValue
 from penstock.errors import UsageError
+from penstock.nearest import did_you_mean
 
 __all__ = ["MODEL_TYPES", "LoadOptions"]
 
@@ -96,8 +96,7 @@ class LoadOptions:
 
 
 def _advice(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, [*known, *_OWN_NAMES], n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"Options are {', '.join(known)}"
+    return did_you_mean(name, [*known, *_OWN_NAMES], f"Options are {', '.join(known)}")
 
 
 _Rule: TypeAlias = tuple[Callable[[object], bool], str]

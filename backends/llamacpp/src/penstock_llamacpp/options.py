@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from penstock.backend import OptionValue
 from penstock.errors import UsageError
+from penstock.nearest import did_you_mean
 from penstock.secret import Secret
 
 __all__ = ["CACHE_TYPES", "MOST_DEVICES", "FlashAttention", "LoadOptions", "Lora", "MemoryMap"]
@@ -183,8 +183,7 @@ def _wrong(name: str, value: object, expected: str) -> UsageError:
 
 
 def _advice(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"Options are {', '.join(known)}"
+    return did_you_mean(name, known, f"Options are {', '.join(known)}")
 
 
 _LORA = 'a path, "path=scale" with a number as the scale, or several of these'

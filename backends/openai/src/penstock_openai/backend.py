@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -22,6 +21,7 @@ from penstock.backend import (
     ProgressSink,
 )
 from penstock.errors import ModelNotFound, UsageError
+from penstock.nearest import did_you_mean
 
 from penstock_openai.flavors import FLAVORS, Flavor
 from penstock_openai.options import LoadOptions
@@ -145,8 +145,7 @@ def _is_asyncio() -> bool:
 def _named(name: str) -> Flavor:
     if name in FLAVORS:
         return FLAVORS[name]
-    near = difflib.get_close_matches(name, FLAVORS, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are auto, {', '.join(FLAVORS)}"
+    hint = did_you_mean(name, FLAVORS, f"There are auto, {', '.join(FLAVORS)}")
     raise UsageError(f"openai has no flavor {name!r}", hint=hint)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from penstock.backend import OptionValue
 from penstock.errors import UsageError
+from penstock.nearest import did_you_mean
 from penstock.secret import Secret
 
 __all__ = ["OPENAI_URL", "LoadOptions", "Pairs"]
@@ -130,8 +130,7 @@ class LoadOptions:
 
 
 def _unknown(name: str, names: list[str]) -> UsageError:
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(names)}"
+    hint = did_you_mean(name, names, f"It has {', '.join(names)}")
     return UsageError(f"openai has no option {name!r}", hint=hint)
 
 

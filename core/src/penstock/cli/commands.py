@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +10,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from penstock.errors import UsageError
+from penstock.nearest import did_you_mean
 
 __all__ = ["COMMANDS", "Commands"]
 
@@ -45,10 +45,9 @@ class Commands(TyperGroup):
             return _imported(cmd_name)
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
-        near = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
         raise UsageError(
             f"there is no command {cmd_name!r}",
-            hint=f"Did you mean {near[0]!r}?" if near else "`penstock --help` lists all",
+            hint=did_you_mean(cmd_name, COMMANDS, "`penstock --help` lists all"),
         )
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from penstock.cli.conversation import Conversation
 from penstock.cli.options import load_options
 from penstock.errors import UsageError
+from penstock.nearest import did_you_mean
 
 __all__ = ["COMMANDS", "Command", "Outcome", "obey"]
 
@@ -41,8 +41,7 @@ def obey(conversation: Conversation, line: str) -> Outcome:
     name, _, rest = line.strip().partition(" ")
     command = COMMANDS.get(name)
     if command is None:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"Did you mean {near[0]}?" if near else "/help lists all"
+        hint = did_you_mean(name, COMMANDS, "/help lists all")
         raise UsageError(f"there is no command {name!r}", hint=f"{hint} // begins a text with /")
     return command.run(conversation, rest.strip())
 

@@ -10,13 +10,14 @@ from penstock.config.config import Config
 from penstock.config.layers import ENTRY_KEYS, MODEL
 from penstock.config.masking import is_secretive
 from penstock.config.merging import Settings, below
-from penstock.config.nearest import nearest, suggestion
 from penstock.config.origins import Setting, dotted
 from penstock.config.paths import exists
+from penstock.config.suggestion import suggestion
 from penstock.config.takes import Takes
 from penstock.config.targets import backend_of, hashed, located
 from penstock.config.telling import expectation, problem_at, problem_of
 from penstock.errors import PenstockError, UsageError
+from penstock.nearest import nearest
 from penstock.problem import Problem
 from penstock.registry import Registry, Target
 from penstock.request import CONSTRAINTS

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from penstock.config.layers import ENTRY_KEYS, MODEL, Layer
 from penstock.config.masking import is_secretive
-from penstock.config.nearest import suggestion
 from penstock.config.origins import Key, Origin, Setting, dotted, quoted
 from penstock.config.schema import Document, Entry, Preset
+from penstock.config.suggestion import suggestion
 from penstock.config.telling import problem_at
 from penstock.problem import Problem
 from penstock.request import Deadlines, Sampling

@@ -14,7 +14,6 @@ from penstock.config.config import Config
 from penstock.config.environment import read_value
 from penstock.config.masking import is_secretive
 from penstock.config.merging import Settings, below
-from penstock.config.nearest import nearest
 from penstock.config.origins import Setting
 from penstock.config.paths import exists
 from penstock.config.references import Reference
@@ -23,6 +22,7 @@ from penstock.config.targets import placed, target_of
 from penstock.config.telling import expectation, problem_at
 from penstock.errors import ConfigError, ModelNotFound, UsageError
 from penstock.formats import template_of
+from penstock.nearest import nearest
 from penstock.problem import Problem
 from penstock.registry import Registry, Target
 from penstock.request import Deadlines, Policy, Sampling

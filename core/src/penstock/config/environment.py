@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from penstock.config.layers import Layer, is_table, layer_of
-from penstock.config.nearest import nearest
 from penstock.config.origins import Key, Origin, Setting, dotted
 from penstock.errors import UsageError
+from penstock.nearest import nearest
 from penstock.problem import Problem
 
 __all__ = ["DEFAULT", "PREFIX", "layer_of_flags", "layer_of_variables", "read_value"]

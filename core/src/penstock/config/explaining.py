@@ -10,8 +10,8 @@ from penstock.config.config import Config
 from penstock.config.layers import ENTRY_KEYS, MODEL
 from penstock.config.listing import json_value, seen
 from penstock.config.masking import written
-from penstock.config.nearest import suggestion
 from penstock.config.origins import Key, Setting, dotted
+from penstock.config.suggestion import suggestion
 from penstock.errors import UsageError
 
 __all__ = ["Explained", "explained"]

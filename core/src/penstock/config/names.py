@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from penstock.config.merging import Settings
-from penstock.config.nearest import suggestion
 from penstock.config.origins import Key, Origin, Setting, dotted
+from penstock.config.suggestion import suggestion
 from penstock.config.telling import problem_at, problem_of
 from penstock.problem import Problem
 

@@ -1,20 +1,12 @@
-"""Nearest: what to write instead of a name that is not there."""
+"""Suggestion: what an error says about a name that is not there."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-__all__ = ["nearest", "suggestion"]
+from penstock.nearest import nearest
 
-
-def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Return the names that are like this one, the most alike first, three at the most."""
-    by_letters: dict[str, str] = {}
-    for one in known:
-        by_letters.setdefault(one.casefold(), one)
-    near = difflib.get_close_matches(name.casefold(), by_letters, n=3)
-    return [by_letters[letters] for letters in near]
+__all__ = ["suggestion"]
 
 
 def suggestion(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
 from penstock.errors import ModelNotFound
+from penstock.nearest import did_you_mean
 
 __all__ = ["PREFERRED", "choose", "label", "parts"]
 
@@ -91,11 +91,10 @@ def _only(found: Sequence[str], models: Sequence[str], wanted: str, where: str) 
     if found:
         raise ModelNotFound(f"{where!r} has several models of {wanted!r}", hint=_listing(found))
     labels = sorted({label(name) for name in models} - {""})
-    near = difflib.get_close_matches(wanted.upper(), labels, n=1)
-    meant = f"Did you mean {near[0]!r}? " if near else ""
+    meant = did_you_mean(wanted, labels)
     raise ModelNotFound(
         f"{where!r} has no model of {wanted!r}",
-        hint=f"{meant}There is {', '.join(labels)}" if labels else _listing(models),
+        hint=f"{meant} There is {', '.join(labels)}".lstrip() if labels else _listing(models),
     )
 
 
