@@ -60,6 +60,15 @@ def test_check_says_that_all_is_well_and_warns_of_plain_secrets(run):
     )
 
 
+def test_check_warns_of_variables_that_look_as_if_they_were_meant(run):
+    done = run("config", "check", PENSTOCK_MODLE="local", PENSTOCK_SOMETHING_ELSE="1")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[0] == (
+        "warning: PENSTOCK_MODLE: nobody reads this variable (did you mean PENSTOCK_MODEL?)"
+    )
+    assert "SOMETHING" not in done.stderr
+
+
 def test_check_tells_every_problem_on_a_line_of_its_own(run, tmp_path):
     (tmp_path / "penstock.toml").write_text(FILE.replace("burst", "brust") + "zzz = 1\n")
     done = run("config", "check", PENSTOCK_UNSUPPORTED="ignore")

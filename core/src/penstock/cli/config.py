@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -51,15 +52,17 @@ def check(
     as_json: Json = False,
     as_jsonl: options.JsonLines = False,
 ) -> int:
-    """Look for everything that is wrong, and for secrets that others can read.
+    """Look for everything that is wrong; warn of open secrets and of misspelled variables.
 
     Backends and their options are checked without loading an engine.
     """
+    from penstock.config.environment import overlooked
     from penstock.config.exposure import exposed
 
     form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     config, auditor = _looked_at(file, pairs, tolerant=True)
-    problems, warnings = auditor.problems(), list(exposed(config, auditor))
+    problems = auditor.problems()
+    warnings = [*overlooked(os.environ), *exposed(config, auditor)]
     if form != "text":
         _print_check(form, list(map(_record, problems)), list(map(_record, warnings)))
         return CONFIG_WRONG if problems else OK

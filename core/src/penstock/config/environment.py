@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from penstock.config.layers import Layer, is_table, layer_of
@@ -12,13 +12,22 @@ from penstock.errors import UsageError
 from penstock.nearest import nearest
 from penstock.problem import Problem
 
-__all__ = ["DEFAULT", "PREFIX", "layer_of_flags", "layer_of_variables", "read_value"]
+__all__ = [
+    "DEFAULT",
+    "PREFIX",
+    "layer_of_flags",
+    "layer_of_variables",
+    "overlooked",
+    "read_value",
+]
 
 PREFIX: Final = "PENSTOCK_"
 DEFAULT: Final = "PENSTOCK_MODEL"
 """The variable that names the default model."""
 
 _BETWEEN: Final = "__"
+_ALONE: Final = ("model", "default", "unsupported", "plugins", "disable_plugins")
+"""What a variable that names no key of a table may be called."""
 _HEADS: Final = ("default", "models", "presets", "sampling", "deadlines", "unsupported")
 _TEXTS: Final = frozenset(
     {"backend", "source", "model", "device", "unsupported", "extends", "chat_template", "sha256"}
@@ -44,6 +53,17 @@ def layer_of_variables(environ: Mapping[str, str], names: Collection[Key]) -> La
         elif problem := _meant(variable):
             problems.append(problem)
     return _together(layers, problems)
+
+
+def overlooked(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a warning for each variable that nobody reads, and that looks as if it were meant."""
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and _BETWEEN not in name and name not in _ALONE:
+            near = nearest(name, _ALONE)
+            if near:
+                hint = f"did you mean {PREFIX}{near[0].upper()}?"
+                yield Problem(where=variable, what="nobody reads this variable", hint=hint)
 
 
 def layer_of_flags(pairs: Iterable[str], flag: str) -> Layer:
