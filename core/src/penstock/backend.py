@@ -10,15 +10,18 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol, TypeAlias
+from dataclasses import field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from penstock.errors import LoadError, Unsupported
 from penstock.events import Embeddings, EngineEvent
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
 from penstock.secret import Secret
+from penstock.values import dataclass
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "Activity",
@@ -138,8 +141,8 @@ class ModelInfo:
     bos_token: str = ""
     eos_token: str = ""
     device: str = "unknown"
-    capabilities: Capabilities = Capabilities()
-    defaults: Sampling = Sampling()
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    defaults: Sampling = field(default_factory=Sampling)
     details: Mapping[str, OptionValue] = field(default_factory=dict)
 
 

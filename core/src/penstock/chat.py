@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
@@ -21,8 +19,10 @@ from penstock.streams.generation import Generation
 from penstock.summaries import summarized_by
 from penstock.tools import ToolCall, ToolLike
 from penstock.turns import cut, turns_of
+from penstock.values import dataclass
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
 
     from typing_extensions import Unpack
@@ -220,7 +220,7 @@ class Chat:
         self._refuse_answering("save")
         from penstock import transcripts  # 10 ms that only files cost
 
-        path = Path(path)
+        path = transcripts.located(path)
         beside = transcripts.state_path(path)
         kept = await self._save_state(beside) if state else KeptState()
         transcript = transcripts.Transcript(
@@ -237,7 +237,7 @@ class Chat:
     async def load(
         cls,
         model: Model,
-        path: Path,
+        path: str | Path,
         *,
         keep_partial: bool = False,
         context: ContextPolicy = "error",
@@ -246,6 +246,7 @@ class Chat:
         """Go on with a conversation that was saved; see `Model.load_session`."""
         from penstock import transcripts  # as above
 
+        path = transcripts.located(path)
         told = await anyio.to_thread.run_sync(transcripts.read, path)
         chat = cls(
             model,

@@ -6,11 +6,11 @@ import json
 import re
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from penstock.errors import UsageError
+from penstock.values import dataclass
 
 if TYPE_CHECKING:
     from typing import Self

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from penstock.request import Sampling
 from penstock.tools import ToolCall, ToolCallPart
+from penstock.values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

@@ -11,11 +11,12 @@ import mmap
 import re
 import struct
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from penstock.errors import InvalidModel, ModelNotFound
+from penstock.values import dataclass
 
 __all__ = [
     "ARRAY", "BLOCKS", "FLOAT32", "INT32", "STRING", "UINT32",

@@ -8,9 +8,10 @@ package.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import pluggy
+
+from penstock.values import dataclass
 
 __all__ = ["BackendDeclaration", "PresetDeclaration", "SourceDeclaration", "hookimpl"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,8 @@ def imported(where: str, what: str) -> Callable[..., Any]:
 
     Raises `PluginError` if it is not there, or cannot be called.
     """
+    import pkgutil  # as late as what it finds
+
     try:
         thing: object = pkgutil.resolve_name(where)
     except Exception as error:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -21,16 +20,18 @@ from penstock.errors import (
     Unsupported,
     UsageError,
 )
-from penstock.formats import template_of
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
 from penstock.request import Deadlines, Policy, Sampling
 from penstock.sources import SourceContext
 from penstock.streams.pumps import pump_for
+from penstock.values import dataclass
 from penstock.watching import BesideLoad, Watch, free
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anyio.abc import TaskGroup
 
     from penstock.config.choosing import Choice, ConfigLike
@@ -74,13 +75,16 @@ def load(
     Loading can be cancelled at any time; what was downloaded is kept, and the next load goes on
     from there.
     """
-    template = None if chat_template is None else template_of(chat_template)
+    if chat_template is not None:
+        from penstock.formats import template_of  # what few give
+
+        chat_template = template_of(chat_template)
     forward = Forward() if on_progress is None else Forward(on_progress)
     asked = _Asked(
         target=target,
         device=device,
         options=dict(options or {}),
-        chat_template=template,
+        chat_template=chat_template,
         config=config,
     )
     loader = _Loader(asked, forward, registry)
@@ -98,8 +102,8 @@ def load(
 class Defaults:
     """What calls of a model get where they leave it open; None is not set."""
 
-    sampling: Sampling = Sampling()
-    deadlines: Deadlines = Deadlines()
+    sampling: Sampling = field(default_factory=Sampling)
+    deadlines: Deadlines = field(default_factory=Deadlines)
     unsupported: Policy | None = None
 
     def over(self, base: Defaults) -> Defaults:
@@ -290,7 +294,8 @@ class _Loader:
         options, target = choice.options(self._asked.options), choice.target
         path = choice.registry.resolve(target, context)
         context.assert_wanted()
-        name = target.backend or choice.registry.backend_for(Path() if path is None else path)
+        # What names no backend is a file, or was refused.
+        name = target.backend or choice.registry.backend_for(cast("Path", path))
         device = self._asked.device or choice.device or "auto"
         return name, ModelSpec(source=target.source, path=path, device=device, options=options)
 

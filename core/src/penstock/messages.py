@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from penstock.errors import UsageError
 from penstock.tools import ToolCall
+from penstock.values import dataclass
 
 __all__ = ["Message", "MessageLike", "PromptLike", "Role", "Segment", "as_messages", "as_segments"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
@@ -24,6 +23,8 @@ from penstock.streams.pump import Pump
 from penstock.tools import ToolLike, as_tools
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Unpack
 
     from penstock.chat import Chat
@@ -212,7 +213,7 @@ class Model:
 
         self._refuse_closed()
         return await Chat.load(
-            self, Path(path), keep_partial=keep_partial, context=context, summarize=summarize
+            self, path, keep_partial=keep_partial, context=context, summarize=summarize
         )
 
     async def render(
@@ -308,6 +309,8 @@ class Model:
         them again. It is a shortcut, never needed: the text says it all. Raises `Unsupported` where
         the engine cannot, and `UsageError` if it holds nothing of this conversation (any more).
         """
+        from pathlib import Path  # not at once: importing it takes as long as all of our streams
+
         self._refuse_closed()
         prompt = await anyio.to_thread.run_sync(self._prompt, conversation)
         return await anyio.to_thread.run_sync(self.engine.save_state, prompt, Path(path))
@@ -317,6 +320,8 @@ class Model:
 
         Raises `Unsupported`, and `LoadError` for a file that is damaged or of another model.
         """
+        from pathlib import Path  # as above
+
         self._refuse_closed()
         return await anyio.to_thread.run_sync(self.engine.load_state, Path(path))
 

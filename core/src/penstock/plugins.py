@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pluggy
 
 from penstock import hookspecs
 from penstock.hookspecs import PROJECT
+from penstock.values import dataclass
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

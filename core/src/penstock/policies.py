@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from penstock.errors import ContextOverflow, UsageError
 from penstock.events import Completion
 from penstock.messages import Message, MessageLike, as_messages
 from penstock.turns import Course, Turn
+from penstock.values import dataclass
 
 __all__ = [
     "Await",

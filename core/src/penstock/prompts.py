@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from penstock import templates
 from penstock.backend import ModelInfo
 from penstock.errors import ContextOverflow, Unsupported
 from penstock.events import ContextReport
@@ -77,7 +76,9 @@ class Conversation:
 
     def honoured(self, wanted: Sampling) -> frozenset[str]:
         """Return the options that the template sees to in the engine's place."""
-        if self._native or not templates.knows_tools(self._info.chat_template or ""):
+        from penstock.templates import knows_tools  # what only chats need, as with jinja2
+
+        if self._native or not knows_tools(self._info.chat_template or ""):
             return frozenset()
         forced = wanted.tool_choice not in {None, "auto", "none"}  # nothing here forces a model
         return _TOOL_OPTIONS - {"tool_choice"} if forced else _TOOL_OPTIONS
@@ -101,8 +102,10 @@ class Conversation:
 
     def prompt(self, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> tuple[Segment, ...]:
         """Return the exact prompt for these messages."""
+        from penstock.templates import render  # as above
+
         info = self._info
-        return templates.render(
+        return render(
             info.chat_template or "",
             messages,
             bos_token=info.bos_token,

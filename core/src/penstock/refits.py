@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-from anyio.lowlevel import current_token
 
 from penstock.errors import ContextOverflow, GenerationError, PenstockError
 from penstock.messages import PromptLike
@@ -34,6 +33,8 @@ class Refits:
     """
 
     def __init__(self, start: Callable[[Job], None], name: str) -> None:
+        from anyio.lowlevel import current_token  # there, since a loop runs
+
         self.start = start
         self.closed = partial(closed_error, name)
         self.door = LoopDoor()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
 
@@ -24,8 +21,13 @@ from penstock.errors import (
 )
 from penstock.hookspecs import BackendDeclaration, PresetDeclaration, SourceDeclaration
 from penstock.importing import imported
+from penstock.nearest import nearest
 from penstock.plugins import PluginRecord, discover
 from penstock.sources import Source, SourceContext
+from penstock.values import dataclass
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Registry", "Target"]
 
@@ -206,14 +208,14 @@ class Registry:
     def _preset_like(self, target: Target) -> str:
         if target.rest in self.backends or target.rest in self.sources:
             return f"For what is called so here, write {target.rest + ':'!r}"
-        near = difflib.get_close_matches(target.rest, self.presets, n=3)
+        near = nearest(target.rest, self.presets)
         if not near:
             return "Check the path"
         return f"Did you mean {' or '.join(map(repr, near))}? `penstock models --presets` lists all"
 
     def _unknown(self, name: str) -> PenstockError:
         known = [*self.backends, *self.sources]
-        near = difflib.get_close_matches(name, known, n=1)
+        near = nearest(name, known)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         kind = UnknownSource if near and near[0] in self.sources else UnknownBackend
         return kind(f"there is no backend or source named {name!r}", hint=hint + self._listing())
@@ -270,6 +272,8 @@ def _new_name(declaration: object, kind: type, key: str, taken: Iterable[str]) -
 
 
 def _existing(text: str) -> Path | None:
+    from pathlib import Path  # finding the plugins has imported it
+
     try:
         path = Path(text).expanduser()
         return path if path.exists() else None

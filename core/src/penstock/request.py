@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import field, replace
 from typing import Literal, TypeAlias, TypedDict, get_args
 
 from penstock.constraint import (
@@ -17,6 +17,7 @@ from penstock.constraint import (
 from penstock.errors import UsageError
 from penstock.messages import Message, Segment
 from penstock.tools import ToolLike, as_tools
+from penstock.values import dataclass
 
 __all__ = [
     "ENGINE_OPTIONS",
@@ -283,7 +284,7 @@ class Sampling:
         return replace(self, **dict.fromkeys(names))
 
 
-_NAMES = tuple(field.name for field in fields(Sampling))
+_NAMES = tuple(Sampling.__annotations__)
 
 
 class OtherOptions(TypedDict, total=False):
@@ -349,14 +350,14 @@ class Deadlines:
     total: float | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name in Deadlines.__annotations__:
+            value = getattr(self, name)
             if value is not None and not _at_least(value, 0.0):
-                raise UsageError(f"the deadline {field.name} is {value!r}", hint="Give seconds")
+                raise UsageError(f"the deadline {name} is {value!r}", hint="Give seconds")
 
     def over(self, base: Deadlines) -> Deadlines:
         """Return these deadlines, with those not set here taken from `base`."""
-        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
+        pairs = ((name, getattr(self, name)) for name in Deadlines.__annotations__)
         return replace(base, **{name: value for name, value in pairs if value is not None})
 
 
@@ -371,7 +372,7 @@ class Request:
 
     prompt: tuple[Segment, ...] = ()
     messages: tuple[Message, ...] = ()
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
     @property
     def text(self) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.backend import CancelFlag, LoadProgress, ProgressSink
 from penstock.errors import LoadError, PenstockError, UsageError
 from penstock.hookspecs import SourceDeclaration
 from penstock.importing import imported
+from penstock.values import dataclass
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Source", "SourceContext", "StoredModel"]
 
@@ -69,6 +72,8 @@ class Source:
 
     def resolve(self, rest: str, context: SourceContext) -> Path:
         """Return the local path of what stands behind the scheme."""
+        from pathlib import Path  # finding the plugins has imported it
+
         resolve = imported(self._declared.resolve, self._what)
         if _takes_context(resolve):
             return self._told(rest, lambda: Path(resolve(rest, context=context)))

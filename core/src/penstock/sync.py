@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, overload
 
@@ -27,6 +26,8 @@ from penstock.tasks import Example, Task
 from penstock.tools import ToolCall, ToolLike
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anyio.from_thread import BlockingPortal
     from typing_extensions import Unpack
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
 from penstock.errors import UsageError
@@ -11,6 +10,7 @@ from penstock.forms import Form, form_of, why
 from penstock.messages import Message
 from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation
+from penstock.values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar, Unpack

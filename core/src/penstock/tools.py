@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from penstock.errors import UsageError
+from penstock.values import dataclass
 
 __all__ = ["Tool", "ToolCall", "ToolCallPart", "ToolLike", "as_tools", "calls_of"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from penstock.errors import LoadError, PenstockError, UsageError
 from penstock.messages import Message, as_messages
 from penstock.tools import ToolCall
+from penstock.values import dataclass
 
 __all__ = ["Transcript", "read", "state_path", "write"]
 
@@ -36,6 +36,11 @@ class Transcript:
     instead: tuple[Message, ...] = ()
     model: str = ""
     state: str | None = None
+
+
+def located(path: str | Path) -> Path:
+    """Return the path of a transcript."""
+    return Path(path)
 
 
 def state_path(path: Path) -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from penstock.messages import Message
+from penstock.values import dataclass
 
 __all__ = ["Course", "Turn", "cut", "turns_of"]
 

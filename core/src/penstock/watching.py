@@ -8,7 +8,6 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.lowlevel import current_token
 
 from penstock.backend import AnyEngine, Engine, LoadProgress
 from penstock.streams.bells import LoopDoor
@@ -145,6 +144,8 @@ async def free(engine: AnyEngine) -> None:
 
 def _spawned(run: Callable[[], Coroutine[Any, Any, None]]) -> object:
     """Start a task that no task group owns; both kinds of loop end it when they end themselves."""
+    from anyio.lowlevel import current_token  # there, since a loop runs
+
     loop: Any = current_token().native_token
     if hasattr(loop, "create_task"):
         return loop.create_task(run())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 from penstock.backend import ModelInfo
 from penstock.cli.interrupts import stopped_by_interrupt
@@ -14,6 +13,7 @@ from penstock.cli.views import JsonLinesView, JsonView, MarkdownView, TextView, 
 from penstock.errors import PenstockError
 from penstock.events import Completion
 from penstock.streams.generation import Generation
+from penstock.values import dataclass
 
 __all__ = ["Answers", "statistics"]
 

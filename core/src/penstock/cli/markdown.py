@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from penstock.cli.inline import Inline, Span
+from penstock.values import dataclass
 
 __all__ = ["Break", "Code", "Hang", "Markdown", "Piece", "Table"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from penstock import gguf
 from penstock.errors import LoadError
+from penstock.values import dataclass
 
 __all__ = ["Weights", "weights_of"]
 

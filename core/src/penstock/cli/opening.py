@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from penstock import sync
 from penstock.backend import OptionValue
 from penstock.cli.progress import ProgressDisplay
 from penstock.request import Deadlines, Sampling
+from penstock.values import dataclass
 
 __all__ = ["Opening"]
 

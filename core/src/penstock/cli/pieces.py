@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from penstock import sync
+from penstock.values import dataclass
 
 __all__ = ["TokenPiece", "pieces_of"]
 

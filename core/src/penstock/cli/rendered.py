@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from penstock import sync
 from penstock.cli.pieces import TokenPiece, pieces_of
 from penstock.errors import Unsupported
 from penstock.messages import Message, Segment
+from penstock.values import dataclass
 
 __all__ = ["Rendered", "rendered"]
 

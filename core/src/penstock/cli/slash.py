@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from penstock.cli.conversation import Conversation
 from penstock.cli.options import load_options
 from penstock.errors import UsageError
 from penstock.nearest import did_you_mean
+from penstock.values import dataclass
 
 __all__ = ["COMMANDS", "Command", "Outcome", "obey"]
 

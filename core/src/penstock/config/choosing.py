@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -27,6 +27,7 @@ from penstock.problem import Problem
 from penstock.registry import Registry, Target
 from penstock.request import Deadlines, Policy, Sampling
 from penstock.secret import Secret
+from penstock.values import dataclass
 
 __all__ = ["Choice", "ConfigLike", "choose", "opened"]
 

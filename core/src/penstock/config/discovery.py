@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from penstock.config.layers import Layer
 from penstock.config.origins import Key
 from penstock.config.paths import is_file
 from penstock.config.reading import PYPROJECT, has_section, layer_of_file
+from penstock.values import dataclass
 
 __all__ = ["FILE", "Place", "places", "user_file"]
 

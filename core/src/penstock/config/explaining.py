@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from penstock.config.auditing import Auditor
 from penstock.config.config import Config
@@ -13,6 +12,7 @@ from penstock.config.masking import written
 from penstock.config.origins import Key, Setting, dotted
 from penstock.config.suggestion import suggestion
 from penstock.errors import UsageError
+from penstock.values import dataclass
 
 __all__ = ["Explained", "explained"]
 

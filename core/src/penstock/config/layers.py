@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, TypeAlias
 
 from penstock.config.masking import is_secretive
 from penstock.config.origins import Key, Origin, Setting, dotted
 from penstock.config.telling import problem_at
 from penstock.problem import Problem
+from penstock.values import dataclass
 
 __all__ = ["ENTRY_KEYS", "MODEL", "Layer", "is_table", "layer_of"]
 

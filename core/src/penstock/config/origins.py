@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from penstock.values import dataclass
 
 __all__ = ["Key", "Origin", "Setting", "dotted", "quoted"]
 

@@ -6,13 +6,13 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from penstock.config.origins import Origin, quoted
 from penstock.config.paths import expanded
 from penstock.errors import UsageError
+from penstock.values import dataclass
 
 __all__ = ["KINDS", "Reference", "is_open"]
 

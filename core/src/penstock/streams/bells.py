@@ -7,10 +7,13 @@ import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, cast
+from functools import cache
+from typing import TYPE_CHECKING, Protocol, cast
 
 import anyio
-from anyio.lowlevel import RunVar, current_token
+
+if TYPE_CHECKING:
+    from anyio.lowlevel import RunVar
 
 __all__ = ["Bell", "Bells", "CallBell", "LoopBell", "LoopDoor", "ThreadBell"]
 
@@ -58,6 +61,8 @@ class _Threshold:
     __slots__ = ("_calls", "_knocked", "_loop")
 
     def __init__(self) -> None:
+        from anyio.lowlevel import current_token  # there, since a loop runs
+
         # Weak: this is a variable of the loop, and would otherwise keep it for ever.
         self._loop = weakref.ref(cast("_Asyncio | _Trio", current_token().native_token))
         self._calls: deque[Callable[[], object]] = deque()
@@ -93,15 +98,20 @@ class _Threshold:
             calls.popleft()()
 
 
-_THRESHOLDS: RunVar[_Threshold] = RunVar("penstock threshold")
+@cache
+def _thresholds() -> RunVar[_Threshold]:
+    from anyio.lowlevel import RunVar  # as anyio does: a third of importing it, at its first use
+
+    return RunVar("penstock threshold")
 
 
 def _threshold() -> _Threshold:
+    variable = _thresholds()
     try:
-        return _THRESHOLDS.get()
+        return variable.get()
     except LookupError:
         found = _Threshold()
-        _THRESHOLDS.set(found)
+        variable.set(found)
         return found
 
 

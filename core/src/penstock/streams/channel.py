@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 
 from penstock.events import Delta
 from penstock.streams.bells import Bells, CallBell, LoopBell, ThreadBell
+from penstock.values import dataclass
 
 __all__ = ["Channel", "Outcome"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import perf_counter
 
 from penstock.errors import DeadlineExceeded
 from penstock.request import Deadlines
 from penstock.streams.timing import Trace
+from penstock.values import dataclass
 
 __all__ = ["Patience"]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
-from anyio.abc import ObjectSendStream
 
 from penstock.events import Delta
 from penstock.streams import stages
@@ -16,6 +14,11 @@ from penstock.streams.stages import Progress
 from penstock.streams.stream import Piped, Stage, Stream
 from penstock.streams.tee import tee_of
 from penstock.streams.wire import JsonLines, ServerSentEvents
+
+if TYPE_CHECKING:
+    import queue
+
+    from anyio.abc import ObjectSendStream
 
 __all__ = ["DeltaStream", "ItemStream", "PipedDeltas", "PipedItems"]
 
@@ -169,10 +172,12 @@ class PipedDeltas(Piped[Delta, Delta], DeltaStream):
 
 
 async def _put(target: queue.Queue[T | None], item: T | None) -> None:
+    from queue import Full  # who has a queue has imported it
+
     while True:
         try:
             target.put_nowait(item)
-        except queue.Full:
+        except Full:
             await anyio.sleep(QUEUE_PAUSE)
         else:
             return

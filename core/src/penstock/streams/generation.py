@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, cast
@@ -21,6 +20,7 @@ from penstock.streams.job import Job
 from penstock.streams.stream import END, PENDING, Gap, Leaving, reason_of
 from penstock.streams.timing import Trace
 from penstock.tools import calls_of
+from penstock.values import dataclass
 
 if TYPE_CHECKING:
     from typing import Self

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from anyio.abc import TaskGroup
+from typing import TYPE_CHECKING
 
 from penstock.backend import AnyEngine, BatchingEngine, BlockingEngine
 from penstock.streams.batch_pump import BatchPump
 from penstock.streams.pump import Pump
 from penstock.streams.task_pump import TaskPump
 from penstock.streams.thread_pump import ThreadPump
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 __all__ = ["pump_for"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from penstock.errors import UsageError
 from penstock.events import Aside, Delta, Logprob
 from penstock.streams.stopping import StopMatcher
 from penstock.streams.stream import Stage
+from penstock.values import dataclass
 
 __all__ = [
     "Boundary",
@@ -28,11 +28,10 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Boundary:
+class Boundary(NamedTuple):
     """Where pieces of text end: behind `pattern`, made of `marks` and what follows them."""
 
-    pattern: re.Pattern[str]
+    pattern: str
     marks: str
 
 
@@ -43,15 +42,13 @@ _SPACE = (
 _CLOSING = "\"')]”’»"
 _CJK_END, _CJK_CLOSING = "。！？", "”’」』）"
 
-WORD = Boundary(re.compile(r"(?<=\S)\s+(?=\S)"), _SPACE)
+WORD = Boundary(r"(?<=\S)\s+(?=\S)", _SPACE)
 SENTENCE = Boundary(
-    re.compile(
-        rf"[.!?…][{re.escape(_CLOSING)}]*\s+(?=\S)"
-        rf"|[{_CJK_END}]+[{_CJK_CLOSING}]*\s*(?=[^\s{_CJK_END}{_CJK_CLOSING}])"
-    ),
+    rf"[.!?…][{re.escape(_CLOSING)}]*\s+(?=\S)"
+    rf"|[{_CJK_END}]+[{_CJK_CLOSING}]*\s*(?=[^\s{_CJK_END}{_CJK_CLOSING}])",
     ".!?…" + _CLOSING + _CJK_END + _CJK_CLOSING + _SPACE,
 )
-PARAGRAPH = Boundary(re.compile(r"\n[^\S\n]*\n\s*(?=\S)"), _SPACE)
+PARAGRAPH = Boundary(r"\n[^\S\n]*\n\s*(?=\S)", _SPACE)
 
 
 class Pass(Stage[T, T], Generic[T]):
@@ -123,14 +120,15 @@ class Split(Stage[Delta, str]):
     """
 
     def __init__(self, boundary: Boundary) -> None:
-        self._boundary = boundary
+        self._ends = re.compile(boundary.pattern)
+        self._marks = boundary.marks
         self._parts: list[str] = []
         self._tail = ""
 
     def feed(self, item: Delta) -> Iterable[str]:
         text = self._tail + item.text
         pieces, at = [], 0
-        for found in self._boundary.pattern.finditer(text):
+        for found in self._ends.finditer(text):
             pieces.append(self._piece(text[at : found.end()]))
             at = found.end()
         self._hold(text[at:])
@@ -148,7 +146,7 @@ class Split(Stage[Delta, str]):
 
     def _hold(self, rest: str) -> None:
         """Keep back only what the next search must see: marks at the end, and what they follow."""
-        settled = max(0, len(rest.rstrip(self._boundary.marks)) - 1)
+        settled = max(0, len(rest.rstrip(self._marks)) - 1)
         self._parts.append(rest[:settled])
         self._tail = rest[settled:]
 

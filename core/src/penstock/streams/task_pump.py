@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from penstock.backend import Engine
 from penstock.errors import ModelClosed
@@ -17,6 +16,9 @@ from penstock.events import EngineEvent
 from penstock.streams.bells import Bells, LoopBell, LoopDoor
 from penstock.streams.job import Job
 from penstock.streams.pump import Pump, closed_error
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 __all__ = ["CLOSE_GRACE", "TaskPump"]
 

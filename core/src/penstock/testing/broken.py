@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from random import Random
 
@@ -20,6 +20,7 @@ from penstock.request import Request, Sampling
 from penstock.streams.assembly import Assembly
 from penstock.streams.timing import Trace
 from penstock.testing.echo import EchoEngine, EchoThreadEngine, Script
+from penstock.values import dataclass
 
 __all__ = ["BROKEN", "Broken"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import count
 from random import Random
 from string import ascii_lowercase
@@ -33,6 +33,7 @@ from penstock.errors import ContextOverflow, LoadError, UsageError
 from penstock.events import Embeddings, EngineEvent, Finish, Prefill, Token, Usage
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
+from penstock.values import dataclass
 
 __all__ = [
     "Echo",

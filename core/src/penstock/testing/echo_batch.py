@@ -6,7 +6,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -26,6 +25,7 @@ from penstock.testing.echo import (
     described,
     loaded,
 )
+from penstock.values import dataclass
 
 __all__ = ["EchoBatchBackend", "EchoBatchEngine", "Stream"]
 

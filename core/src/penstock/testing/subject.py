@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from penstock.backend import AnyEngine
 from penstock.loading import Loading
@@ -11,6 +10,7 @@ from penstock.messages import PromptLike
 from penstock.model import Model
 from penstock.request import CallOptions, Deadlines, Policy, Sampling
 from penstock.streams.generation import Generation
+from penstock.values import dataclass
 
 __all__ = ["Subject", "hosted"]
 

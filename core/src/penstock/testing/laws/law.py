@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import anyio
 
 from penstock.testing.subject import Subject
+from penstock.values import dataclass
 
 __all__ = ["Law", "LawBroken", "require"]
 
