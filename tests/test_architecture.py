@@ -159,6 +159,12 @@ def test_only_the_command_line_imports_typer_and_rich():
             assert not imports_of(file) & {"prompt_toolkit", "typer", "rich"}, file
 
 
+def test_only_the_templates_import_jinja2():
+    for file in files_of("penstock"):
+        if not file.is_relative_to(CORE / "templates"):
+            assert "jinja2" not in {name.partition(".")[0] for name in imports_of(file)}, file
+
+
 def test_the_command_line_is_imported_by_nobody():
     for package in PACKAGES:
         for file in files_of(package):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from penstock import KeptState, Message, ToolCall
+from penstock.chat.transcripts import FORMAT, Transcript, read, write
 from penstock.errors import LoadError, UsageError
 from penstock.testing import EchoEngine, hosted
-from penstock.transcripts import FORMAT, Transcript, read, write
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ import penstock
 import pytest
 from penstock import Message
 from penstock.errors import UsageError
-from penstock.formats import TEMPLATES, template_of
 from penstock.templates import render
+from penstock.templates.formats import TEMPLATES, template_of
 
 from .real_templates import real, reference
 

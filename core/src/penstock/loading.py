@@ -62,7 +62,7 @@ def load(
     sampling     options for every call that leaves them open
     deadlines    for loading, and for every call that leaves them open
     unsupported  what to do with an option the engine does not honour; by default it is an `error`
-    chat_template  a name out of `penstock.formats.TEMPLATES`, or Jinja, in place of the model's own
+    chat_template  a name out of `penstock.templates.TEMPLATES`, or Jinja, instead of the model's
     config       a path, a mapping in the form of penstock.toml, a `penstock.config.Config`, or
                  False for none; None takes what is found: penstock.toml and its kin, and the
                  variables `PENSTOCK_…`. What is given here wins over what it says of the model
@@ -76,7 +76,7 @@ def load(
     from there.
     """
     if chat_template is not None:
-        from penstock.formats import template_of  # what few give
+        from penstock.templates import template_of  # what few give
 
         chat_template = template_of(chat_template)
     forward = Forward() if on_progress is None else Forward(on_progress)

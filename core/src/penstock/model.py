@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar, overload
 import anyio
 
 from penstock.backend import AnyEngine, ModelInfo
+from penstock.chat.fitting import Fitting
+from penstock.chat.policies import ContextPolicy, Summarize
+from penstock.chat.prompts import Conversation, Prompt
+from penstock.chat.refits import Refits
 from penstock.effective import honoured, known, seeded
 from penstock.errors import GenerationError, ModelClosed, Unsupported, UsageError
 from penstock.events import Completion, Embeddings
-from penstock.fitting import Fitting
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
-from penstock.policies import ContextPolicy, Summarize
-from penstock.prompts import Conversation, Prompt
-from penstock.refits import Refits
 from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation, Plan
 from penstock.streams.job import Job

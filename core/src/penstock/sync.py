@@ -16,9 +16,9 @@ from penstock import chat as conversation
 from penstock import loading
 from penstock import model as asynchronous
 from penstock.backend import LoadProgress, ModelInfo, OptionValue
+from penstock.chat.policies import ContextPolicy, Summarize
 from penstock.events import Embeddings
 from penstock.messages import Message, MessageLike, PromptLike, Segment
-from penstock.policies import ContextPolicy, Summarize
 from penstock.registry import Registry
 from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation

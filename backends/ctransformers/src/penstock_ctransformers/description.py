@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.backend import Capabilities, ModelInfo
-from penstock.formats import template_of
+from penstock.templates import template_of
 
 from penstock_ctransformers.library import version
 from penstock_ctransformers.loaded import Loaded

@@ -21,12 +21,12 @@ from penstock.config.takes import Takes
 from penstock.config.targets import placed, target_of
 from penstock.config.telling import expectation, problem_at
 from penstock.errors import ConfigError, ModelNotFound, UsageError
-from penstock.formats import template_of
 from penstock.nearest import nearest
 from penstock.problem import Problem
 from penstock.registry import Registry, Target
 from penstock.request import Deadlines, Policy, Sampling
 from penstock.secret import Secret
+from penstock.templates import template_of
 from penstock.values import dataclass
 
 __all__ = ["Choice", "ConfigLike", "choose", "opened"]

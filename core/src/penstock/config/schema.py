@@ -24,8 +24,8 @@ from penstock.config.jsontypes import json_type
 from penstock.config.references import Reference
 from penstock.config.telling import expectation
 from penstock.errors import UsageError
-from penstock.formats import template_of
 from penstock.request import CallOptions, Deadlines, Policy, Sampling
+from penstock.templates import template_of
 
 __all__ = ["OURS", "Document", "Entry", "Preset"]
 

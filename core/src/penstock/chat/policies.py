@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, Protocol, TypeAlias
 
+from penstock.chat.turns import Course, Turn
 from penstock.errors import ContextOverflow, UsageError
 from penstock.events import Completion
 from penstock.messages import Message, MessageLike, as_messages
-from penstock.turns import Course, Turn
 from penstock.values import dataclass
 
 __all__ = [

@@ -10,9 +10,9 @@ from typing import Any
 
 import anyio
 
+from penstock.chat.prompts import Conversation
 from penstock.errors import ContextOverflow, GenerationError, PenstockError
 from penstock.messages import PromptLike
-from penstock.prompts import Conversation
 from penstock.request import Sampling
 from penstock.streams.bells import LoopDoor
 from penstock.streams.job import Job

@@ -1,7 +1,7 @@
 """Chat templates: Jinja in a sandbox, rendered to marked segments.
 
 What a message says is moved out of the way of the template before rendering, so that control tokens
-come from the template alone; see `penstock.said`.
+come from the template alone; see `penstock.templates.said`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from penstock.errors import InvalidModel, PenstockError, Unsupported, UsageError
 from penstock.messages import Message, Segment
-from penstock.said import Arguments, Said, moved, plain, segments
+from penstock.templates.said import Arguments, Said, moved, plain, segments
 from penstock.tools import Tool, ToolCall
 
 __all__ = ["MAX_PROMPT_CHARS", "MAX_RENDER_SECONDS", "knows_tools", "render"]
@@ -87,7 +87,7 @@ def _silences(messages: Sequence[Message]) -> tuple[str | None, ...]:
 def _run(template: str, values: dict[str, Any]) -> str:
     import jinja2
 
-    from penstock.budget import Budget, Spent
+    from penstock.templates.budget import Budget, Spent
 
     try:
         sandbox, compiled = _compiled(template)
@@ -114,7 +114,7 @@ def _run(template: str, values: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=32)
 def _compiled(template: str) -> tuple[Any, Any]:  # of jinja2's, which is imported on first use
-    from penstock.sandbox import Sandbox
+    from penstock.templates.sandbox import Sandbox
 
     if len(template) > MAX_TEMPLATE_CHARS:
         raise InvalidModel(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.chat.policies import Summarize
 from penstock.messages import Message
-from penstock.policies import Summarize
 from penstock.streams.generation import Generation
 
 if TYPE_CHECKING:

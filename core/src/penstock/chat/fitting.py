@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from penstock.chat.policies import Await, Fits, Overlong, Shortening
+from penstock.chat.turns import Course, turns_of
 from penstock.errors import ContextOverflow
 from penstock.events import ContextReport
 from penstock.messages import Message
-from penstock.policies import Await, Fits, Overlong, Shortening
-from penstock.turns import Course, turns_of
 
 __all__ = ["Fitting"]
 

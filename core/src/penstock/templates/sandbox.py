@@ -27,8 +27,8 @@ from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from penstock.budget import Budget
-from penstock.said import Arguments, Said, kept, plain, plainly
+from penstock.templates.budget import Budget
+from penstock.templates.said import Arguments, Said, kept, plain, plainly
 
 __all__ = ["Sandbox"]
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 
 from penstock.backend import ModelInfo
+from penstock.chat.fitting import Fitting
 from penstock.errors import ContextOverflow, Unsupported
 from penstock.events import ContextReport
-from penstock.fitting import Fitting
 from penstock.messages import Message, PromptLike, Segment
 from penstock.request import Request, Sampling
 from penstock.tools import Tool, as_tools

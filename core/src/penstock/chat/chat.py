@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
 
+from penstock.chat.fitting import Fitting
+from penstock.chat.policies import ContextPolicy, Summarize, policy_of
+from penstock.chat.prompts import counts
+from penstock.chat.summaries import summarized_by
+from penstock.chat.turns import cut, turns_of
 from penstock.errors import LoadError, Unsupported, UsageError
 from penstock.events import Completion, FinishReason
-from penstock.fitting import Fitting
 from penstock.messages import Message, MessageLike, as_messages
-from penstock.policies import ContextPolicy, Summarize, policy_of
-from penstock.prompts import counts
 from penstock.request import CallOptions, Deadlines, OtherOptions, Policy
 from penstock.streams.generation import Generation
-from penstock.summaries import summarized_by
 from penstock.tools import ToolCall, ToolLike
-from penstock.turns import cut, turns_of
 from penstock.values import dataclass
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Chat:
         returned `KeptState` says why. Raises `UsageError` for a file that cannot be written.
         """
         self._refuse_answering("save")
-        from penstock import transcripts  # 10 ms that only files cost
+        from penstock.chat import transcripts  # 10 ms that only files cost
 
         path = transcripts.located(path)
         beside = transcripts.state_path(path)
@@ -244,7 +244,7 @@ class Chat:
         summarize: Summarize | None = None,
     ) -> Self:
         """Go on with a conversation that was saved; see `Model.load_session`."""
-        from penstock import transcripts  # as above
+        from penstock.chat import transcripts  # as above
 
         path = transcripts.located(path)
         told = await anyio.to_thread.run_sync(transcripts.read, path)
