@@ -29,7 +29,7 @@ def test_exit_ends(talk):
 
 def test_an_unknown_command_is_answered_with_the_nearest(talk):
     assert talk.answer_to("/udno").startswith(
-        "error: there is no command '/udno'. Did you mean /undo?"
+        "error: there is no command '/udno'. Did you mean '/undo'?"
     )
     assert "/help lists all" in talk.answer_to("/xyzzy")
 
