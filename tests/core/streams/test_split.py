@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from penstock.events import Delta
-from penstock.streams.stages import PARAGRAPH, SENTENCE, WORD, Buffered, Split
+from penstock.streams.splitting import PARAGRAPH, SENTENCE, WORD, Split
+from penstock.streams.stages import Buffered
 
 BOUNDARIES = pytest.mark.parametrize(
     "boundary", [WORD, SENTENCE, PARAGRAPH], ids=["word", "sentence", "paragraph"]

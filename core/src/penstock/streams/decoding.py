@@ -7,7 +7,7 @@ from encodings.utf_8 import IncrementalDecoder as _Utf8Decoder
 
 __all__ = ["CharacterDecoder"]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 _HIGH = "\ud800", "\udbff"
 
 
@@ -35,7 +35,7 @@ class CharacterDecoder:
         """Return the characters that are complete with `text`."""
         if self._decoder.buffer:
             return self._decoder.decode(b"", final=True) + self.feed_text(text)
-        if not self._high and (text.isascii() or not _SURROGATE.search(text)):
+        if not self._high and (text.isascii() or not re.search(_SURROGATE, text)):
             return text
         text = self._high + text
         self._high = ""

@@ -123,7 +123,9 @@ class DeltaStream(ItemStream[Delta]):
 
     def words(self) -> PipedItems[Delta, str]:
         """Return words, each with the white space behind it."""
-        return PipedItems(self, stages.Split(stages.WORD))
+        from penstock.streams.splitting import WORD, Split  # for those who split
+
+        return PipedItems(self, Split(WORD))
 
     def sentences(self) -> PipedItems[Delta, str]:
         """Return sentences, each with its end mark and the white space behind it.
@@ -131,11 +133,15 @@ class DeltaStream(ItemStream[Delta]):
         A mark ends a sentence where white space follows, so "3.14" stays whole; Chinese and
         Japanese marks need none.
         """
-        return PipedItems(self, stages.Split(stages.SENTENCE))
+        from penstock.streams.splitting import SENTENCE, Split  # as above
+
+        return PipedItems(self, Split(SENTENCE))
 
     def paragraphs(self) -> PipedItems[Delta, str]:
         """Return paragraphs, each with the empty line behind it."""
-        return PipedItems(self, stages.Split(stages.PARAGRAPH))
+        from penstock.streams.splitting import PARAGRAPH, Split  # as above
+
+        return PipedItems(self, Split(PARAGRAPH))
 
     def partials(self, *, growing: bool = False) -> PipedItems[Delta, Any]:
         """Return what there is so far of an answer bound by `schema`, whenever there is more.

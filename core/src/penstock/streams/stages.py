@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from penstock.errors import UsageError
 from penstock.events import Aside, Delta, Logprob
@@ -14,41 +13,16 @@ from penstock.streams.stream import Stage
 from penstock.values import dataclass
 
 __all__ = [
-    "Boundary",
     "Buffered",
     "Pass",
     "Progress",
     "Progressing",
-    "Split",
     "Take",
     "Tap",
     "Until",
 ]
 
 T = TypeVar("T")
-
-
-class Boundary(NamedTuple):
-    """Where pieces of text end: behind `pattern`, made of `marks` and what follows them."""
-
-    pattern: str
-    marks: str
-
-
-_SPACE = (
-    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
-    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)  # all that `\s` matches, or pieces would depend on how the text was cut
-_CLOSING = "\"')]”’»"
-_CJK_END, _CJK_CLOSING = "。！？", "”’」』）"
-
-WORD = Boundary(r"(?<=\S)\s+(?=\S)", _SPACE)
-SENTENCE = Boundary(
-    rf"[.!?…][{re.escape(_CLOSING)}]*\s+(?=\S)"
-    rf"|[{_CJK_END}]+[{_CJK_CLOSING}]*\s*(?=[^\s{_CJK_END}{_CJK_CLOSING}])",
-    ".!?…" + _CLOSING + _CJK_END + _CJK_CLOSING + _SPACE,
-)
-PARAGRAPH = Boundary(r"\n[^\S\n]*\n\s*(?=\S)", _SPACE)
 
 
 class Pass(Stage[T, T], Generic[T]):
@@ -110,45 +84,6 @@ class Until(Stage[Delta, Delta]):
     def _release(self) -> Iterable[Delta]:
         released, self._held = self._held, Delta("", 0)
         return (released,)
-
-
-class Split(Stage[Delta, str]):
-    """Pieces of text, each with its delimiter; joined, they are the whole text.
-
-    A piece is passed on with the first character behind its delimiter. The work for a delta does
-    not grow with the length of a piece.
-    """
-
-    def __init__(self, boundary: Boundary) -> None:
-        self._ends = re.compile(boundary.pattern)
-        self._marks = boundary.marks
-        self._parts: list[str] = []
-        self._tail = ""
-
-    def feed(self, item: Delta) -> Iterable[str]:
-        text = self._tail + item.text
-        pieces, at = [], 0
-        for found in self._ends.finditer(text):
-            pieces.append(self._piece(text[at : found.end()]))
-            at = found.end()
-        self._hold(text[at:])
-        return pieces
-
-    def flush(self) -> Iterable[str]:
-        rest = self._piece(self._tail)
-        self._tail = ""
-        return (rest,) if rest else ()
-
-    def _piece(self, end: str) -> str:
-        piece = "".join((*self._parts, end))
-        self._parts.clear()
-        return piece
-
-    def _hold(self, rest: str) -> None:
-        """Keep back only what the next search must see: marks at the end, and what they follow."""
-        settled = max(0, len(rest.rstrip(self._marks)) - 1)
-        self._parts.append(rest[:settled])
-        self._tail = rest[settled:]
 
 
 class Buffered(Stage[Delta, Delta]):
