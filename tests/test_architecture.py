@@ -90,7 +90,7 @@ def test_what_the_package_defines_for_users_is_public():
         for name, value in vars(penstock).items()
         if not name.startswith("_") and not inspect.ismodule(value)
     }
-    assert defined == set(penstock.__all__) - {"sync"}
+    assert defined == set(penstock.__all__) - {"hookimpl", "sync"}
 
 
 def test_every_error_is_public():
@@ -134,6 +134,15 @@ def test_a_module_says_what_is_public_and_has_it(name):
 )
 def test_importing_is_cheap(module):
     assert not loaded_by(f"import {module}") & HEAVY
+
+
+def test_what_few_need_is_imported_when_they_need_it():
+    assert not loaded_by("import penstock") & {"difflib", "pathlib", "pluggy", "queue"}
+    assert "pluggy" in loaded_by("from penstock import hookimpl")
+    assert {"hookimpl", "sync"} <= set(dir(penstock))
+    assert penstock.sync is importlib.import_module("penstock.sync")
+    with pytest.raises(AttributeError, match="no attribute 'snyc'"):
+        penstock.snyc  # noqa: B018
 
 
 def test_looking_plugins_up_imports_no_engine():

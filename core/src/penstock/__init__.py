@@ -7,7 +7,9 @@ async with penstock.load("story.gguf") as model:
 ```
 """
 
-from penstock import sync
+import importlib
+import typing
+
 from penstock.backend import (
     Activity,
     Backend,
@@ -25,6 +27,11 @@ from penstock.backend import (
 )
 from penstock.chat import Chat, KeptState
 from penstock.constraint import Constraint
+from penstock.declarations import (
+    BackendDeclaration,
+    PresetDeclaration,
+    SourceDeclaration,
+)
 from penstock.errors import (
     AccessDenied,
     BackendBug,
@@ -71,12 +78,6 @@ from penstock.events import (
     Token,
     Usage,
 )
-from penstock.hookspecs import (
-    BackendDeclaration,
-    PresetDeclaration,
-    SourceDeclaration,
-    hookimpl,
-)
 from penstock.loading import load
 from penstock.messages import Message, Segment
 from penstock.model import Model
@@ -87,6 +88,10 @@ from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
 from penstock.tasks import Task
 from penstock.tools import Tool, ToolCall, ToolCallPart
+
+if typing.TYPE_CHECKING:
+    from penstock import sync
+    from penstock.hookspecs import hookimpl
 
 __version__ = "0.1.0"
 
@@ -174,3 +179,16 @@ __all__ = [
     "load",
     "sync",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what no program needs that has an event loop and is no plugin."""
+    if name == "sync":
+        return importlib.import_module("penstock.sync")
+    if name == "hookimpl":
+        return importlib.import_module("penstock.hookspecs").hookimpl
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,14 +6,12 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import pluggy
-
-from penstock import hookspecs
-from penstock.hookspecs import PROJECT
 from penstock.values import dataclass
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    import pluggy
 
 __all__ = ["ALLOW", "DENY", "PluginRecord", "discover"]
 
@@ -43,7 +41,11 @@ def discover(
     are comma-separated and act before anything is imported. A plugin that fails is recorded as
     broken and hurts no other. Two plugins of one name are both broken.
     """
-    manager = pluggy.PluginManager(PROJECT)
+    import pluggy  # with the metadata: plugins are looked for once, and not at once
+
+    from penstock import hookspecs
+
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     found = sorted(_installed() if entries is None else entries, key=_name)
     names = [entry.name for entry in found]

@@ -8,9 +8,8 @@ from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-import pluggy
-
 from penstock.backend import Backend
+from penstock.declarations import BackendDeclaration, PresetDeclaration, SourceDeclaration
 from penstock.errors import (
     ModelNotFound,
     PenstockError,
@@ -19,7 +18,6 @@ from penstock.errors import (
     UnknownSource,
     UsageError,
 )
-from penstock.hookspecs import BackendDeclaration, PresetDeclaration, SourceDeclaration
 from penstock.importing import imported
 from penstock.nearest import nearest
 from penstock.plugins import PluginRecord, discover
@@ -28,6 +26,8 @@ from penstock.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pluggy
 
 __all__ = ["Registry", "Target"]
 

@@ -8,8 +8,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.backend import CancelFlag, LoadProgress, ProgressSink
+from penstock.declarations import SourceDeclaration
 from penstock.errors import LoadError, PenstockError, UsageError
-from penstock.hookspecs import SourceDeclaration
 from penstock.importing import imported
 from penstock.values import dataclass
 

@@ -16,8 +16,8 @@ from penstock.config.origins import Key, Origin, Setting
 from penstock.config.paths import expanded
 from penstock.config.reading import layer_of_file, layer_of_mapping
 from penstock.config.targets import placed
+from penstock.declarations import PresetDeclaration
 from penstock.errors import ConfigError
-from penstock.hookspecs import PresetDeclaration
 
 __all__ = ["Config"]
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol, cast
 
 from penstock.backend import OptionValue
 from penstock.config.origins import Setting
+from penstock.declarations import BackendDeclaration
 from penstock.errors import UsageError
-from penstock.hookspecs import BackendDeclaration
 from penstock.importing import imported
 from penstock.secret import Secret
 
