@@ -47,6 +47,32 @@ def test_bash_completes(bash, typed, completed):
     bash.until_shown(completed)
 
 
+@pytest.mark.parametrize(
+    ("shell", "asked", "answer"),
+    [
+        (
+            "zsh",
+            {},
+            '_arguments \'*: :(("pocket\\\\:":"a small chat model that ships in this package"))\'',
+        ),
+        (
+            "fish",
+            {"_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+            "pocket:\ta small chat model that ships in this package",
+        ),
+        (
+            "powershell",
+            {"_TYPER_COMPLETE_WORD_TO_COMPLETE": "pock"},
+            "pocket::::a small chat model that ships in this package",
+        ),
+    ],
+)
+def test_other_shells_get_the_answer_they_ask_for(penstock, shell, asked, answer):
+    asked = {"_TYPER_COMPLETE_ARGS": "penstock chat -m pock", **asked}
+    done = penstock(env={"_PENSTOCK_COMPLETE": f"complete_{shell}", **asked})
+    assert (done.stdout.strip(), done.stderr) == (answer, "")
+
+
 def test_the_script_is_shown_and_installed(bash, tmp_path):
     bash.press("clear; penstock --install-completion\r")
     bash.until_shown("completion installed in")
