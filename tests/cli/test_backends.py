@@ -11,7 +11,7 @@ def test_every_backend_is_listed_with_its_formats_plugin_and_state(penstock):
     listed = rows(penstock("backends"))
     assert listed["Backend"] == ["Backend", "Formats", "Plugin", "State"]
     assert listed["llamacpp"][1:4] == ["gguf", "llamacpp", "loaded"]
-    assert listed["echo-blocking"][1:4] == ["any", "echo", "loaded"]
+    assert listed["echo-blocking"][1:4] == ["none", "echo", "loaded"]
 
 
 def test_a_broken_plugin_is_explained_and_the_others_are_there(penstock, broken_plugin):

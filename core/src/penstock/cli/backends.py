@@ -46,5 +46,5 @@ def _lost(registry: Registry) -> Iterator[Record]:
 
 
 def _row(record: Record) -> tuple[str, ...]:
-    formats = ", ".join(record["formats"]) or ("any" if record["name"] else "-")
+    formats = ", ".join(record["formats"]) or ("none" if record["name"] else "-")
     return record["name"] or "-", formats, record["plugin"], record["state"], record["summary"]
