@@ -1,8 +1,10 @@
-"""The echo backends, registered as any other."""
+"""The echo backends, offered as any plugin offers its own; what they need stays unimported."""
 
 from __future__ import annotations
 
 from penstock.hookspecs import BackendDeclaration, hookimpl
+
+__all__ = ["penstock_backends"]
 
 
 @hookimpl
