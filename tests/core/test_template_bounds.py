@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 
 import pytest
-from penstock import templates
 from penstock.errors import InvalidModel, UsageError
 from penstock.messages import Message
-from penstock.templates import render
+from penstock.templates import render, rendering
 
 HI = [Message("user", "Hi")]
 
 
 @pytest.fixture
 def soon(monkeypatch):
-    monkeypatch.setattr(templates, "MAX_RENDER_SECONDS", 0.2)
+    monkeypatch.setattr(rendering, "MAX_RENDER_SECONDS", 0.2)
 
 
 LOOPS = {

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from penstock import templates
 from penstock.errors import InvalidModel, UsageError
 from penstock.messages import Message, Segment
-from penstock.templates import render
+from penstock.templates import render, rendering
 from penstock.tools import Tool, ToolCall
 
 PLAIN = (
@@ -113,7 +112,7 @@ def test_ordinary_arithmetic_is_left_alone():
 
 
 def test_a_prompt_has_a_greatest_size(monkeypatch):
-    monkeypatch.setattr(templates, "MAX_PROMPT_CHARS", 1000)
+    monkeypatch.setattr(rendering, "MAX_PROMPT_CHARS", 1000)
     endless = "{% for a in range(1000) %}{% for b in range(1000) %}xxxx{% endfor %}{% endfor %}"
     with pytest.raises(UsageError, match="more than 1000 characters"):
         render(endless, [Message("user", "Hi")])
