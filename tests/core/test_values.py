@@ -15,6 +15,7 @@ import typing
 from collections.abc import Hashable
 
 import penstock
+import pydantic
 import pytest
 from penstock.values import dataclass
 
@@ -148,6 +149,11 @@ def test_a_subclass_that_is_no_dataclass_may_be_first():
 
     assert Plain(1).x == 1
     assert Plain(1) == Plain(1)
+
+
+def test_pydantic_takes_one_that_nobody_has_used():
+    point = pydantic.TypeAdapter(one_of_each()[0][0]).validate_python({"x": "3", "y": ["4"]})
+    assert (point.x, point.y, point.twice) == (3, [4], 6)
 
 
 def test_threads_that_come_together_see_one_class():
