@@ -158,6 +158,26 @@ async def test_what_was_left_out_is_not_tried_again(server):
         assert contents(engine.asked[0])[0] == f"0 {WORDS}"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"context": "drop_oldest"}, {"context": "summarize", "summarize": lambda messages: "sum"}],
+    ids=lambda settings: settings["context"],
+)
+async def test_a_turn_that_cannot_fit_takes_no_other_turn_with_it(server, settings):
+    """It is refused, and the next one is sent with all that it would have been sent with."""
+    engine = server()
+    async with hosted(engine) as model:
+        chat = model.session("S", **settings)
+        await chat.send("red")
+        for _ in range(2):
+            with pytest.raises(ContextOverflow) as caught:
+                await chat.send("x" * 99)
+        assert caught.value.partial.context is None
+        done = await chat.send("green")
+    assert contents(engine.asked[-1]) == ["S", "red", "a" * 9, "green"]
+    assert done.context is None
+
+
 async def test_a_stream_shows_nothing_of_it(small):
     async with small() as model:
         chat = model.session(context="drop_oldest")

@@ -38,14 +38,17 @@ class Fitting:
     ) -> None:
         self.history = tuple(messages)
         self.policy = policy
-        self.course = Course.of(self.history, left_out=left_out, instead=instead)
-        self._whole = not left_out
+        self.course = self._begun = Course.of(self.history, left_out=left_out, instead=instead)
         self._roomy = policy is not None
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """What is sent."""
         return self.history if self._whole else self.course.messages
+
+    @property
+    def _whole(self) -> bool:
+        return self.course is self._begun and not self.course.left_out
 
     def room(self, context_length: int, max_tokens: int | None) -> int:
         """Return how many tokens are to be free for the answer."""
@@ -58,16 +61,19 @@ class Fitting:
     def shorten(self, overflow: ContextOverflow, fits: Fits | None, wait: Await) -> bool:
         """Make the messages shorter, on a thread that may wait; return whether to try again.
 
-        Where nothing more can be left out, the room for an answer is given up once. Raises what a
-        hook raises.
+        Where nothing more can be left out, the room for an answer is given up once. If that is not
+        enough either, they are again what they were. Raises what a hook raises.
         """
         found = Overlong(self.course, overflow, fits, wait)
         shorter = self.policy and self.policy.shorter(found)
         if shorter:
-            self.course, self._whole = shorter, False
+            self.course = shorter
             return True
         roomy, self._roomy = self._roomy, False
-        return roomy and _fits(overflow)
+        if roomy and _fits(overflow):
+            return True
+        self.course = self._begun  # a turn that cannot be sent is no reason to forget the others
+        return False
 
     def report(self) -> ContextReport | None:
         """Tell what is left out; None: nothing."""
