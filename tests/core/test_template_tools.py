@@ -9,6 +9,7 @@ from penstock import Message, Tool, ToolCall
 from penstock.errors import Unsupported
 from penstock.request import Sampling
 from penstock.templates import render
+from penstock.templates.formats import TEMPLATES
 from penstock.testing import EchoEngine, hosted
 
 pytestmark = pytest.mark.anyio
@@ -112,6 +113,13 @@ def test_an_answer_of_calls_alone_has_no_text_where_a_template_wants_none():
 def test_a_template_that_leaves_out_what_tools_need_is_told(template, match):
     with pytest.raises(Unsupported, match=match):
         shown(template)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_named_format_shows_no_tools_and_says_so(name):
+    """Also those that fail on an answer of calls alone where it has no text at all."""
+    with pytest.raises(Unsupported, match="does not show the call of the tool 'weather'"):
+        shown(TEMPLATES[name], tools=())
 
 
 async def test_a_chat_shows_the_tools_it_is_given(model):

@@ -70,7 +70,7 @@ def render(
         lost = _lost(plain(text), messages, tools)
         if lost is None:
             return tuple(segments(text))
-    if failure is not None:
+    if lost is None and failure is not None:  # where it ran once, that says more
         raise failure
     raise Unsupported(
         f"the model's chat template does not show {lost}",
