@@ -78,6 +78,31 @@ def test_a_format_is_spelled_as_its_models_know_it(name):
     assert prompt(name, (SYSTEM, *TALK)) == SPELLED[name]
 
 
+GREETED = (SYSTEM, Message("assistant", "Welcome"), Message("user", "Hello"))
+REMINDED = (SYSTEM, *TALK[:2], Message("system", "Be kind."), TALK[2])
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("messages", [GREETED, REMINDED], ids=["greeted", "reminded"])
+def test_whatever_the_system_says_is_shown_once(name, messages):
+    """Also before an answer that begins the conversation, and in the middle of it."""
+    text = prompt(name, messages)
+    assert [text.count(message.content) for message in messages] == [1] * len(messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gemma", "<start_of_turn>user\nBe kind.\n\nBye<end_of_turn>"),
+        ("llama2", "[INST] <<SYS>>\nBe kind.\n<</SYS>>\n\nBye [/INST]"),
+        ("mistral", "[INST] Be kind.\n\nBye [/INST]"),
+        ("mistral-nemo", "[INST]Be brief.\n\nBe kind.\n\nBye[/INST]"),
+    ],
+)
+def test_what_the_system_says_later_is_no_answer(name, said):
+    assert prompt(name, REMINDED).count(said) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "of", "messages", "before", "behind"),
     [

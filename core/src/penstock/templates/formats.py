@@ -40,19 +40,28 @@ def _headed(before: str, after: str, end: str, *, opening: str = "", last: str =
 
 
 def _instructed(
-    ask: str, answer: str, *, opening: str = "", system: str = "system + '\\n\\n'", when: str
+    ask: str,
+    answer: str,
+    *,
+    opening: str = "",
+    system: str = "held.system + '\\n\\n'",
+    when: str = "held.system",
 ) -> str:
     """Return a template without a place for a system text: it goes into a message of the user.
 
-    `ask` and `answer` are Jinja expressions of `text`; `when` says into which message.
+    `ask` and `answer` are Jinja expressions of `text`; `when` says which message takes what is held
+    until then: the next one, if nothing else is said.
     """
     return (
-        "{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] %}"
-        "{% set said = messages[1:] %}{% else %}{% set said = messages %}{% endif %}"
-        f"{opening}{{% for message in said %}}{{% set text = message['content'] %}}"
-        "{% if message['role'] == 'user' %}"
-        f"{{% if system is defined and {when} %}}{{% set text = {system} + text %}}{{% endif %}}"
-        f"{{{{ {ask} }}}}{{% else %}}{{{{ {answer} }}}}{{% endif %}}{{% endfor %}}"
+        "{% set held = namespace(system='') %}"
+        f"{opening}{{% for message in messages %}}{{% set text = message['content'] %}}"
+        "{% if message['role'] == 'system' %}"
+        "{% set held.system = held.system + '\n\n' + text if held.system else text %}"
+        "{% elif message['role'] == 'user' %}"
+        f"{{% if {when} %}}{{% set text = {system} + text %}}"
+        "{% set held.system = '' %}{% endif %}"
+        f"{{{{ {ask} }}}}{{% elif message['role'] == 'assistant' %}}{{{{ {answer} }}}}{{% endif %}}"
+        "{% endfor %}"
     )
 
 
@@ -82,14 +91,12 @@ TEMPLATES: Final[Mapping[str, str]] = {
         r"'<start_of_turn>user\n' + text | trim + '<end_of_turn>\n'",
         r"'<start_of_turn>model\n' + text | trim + '<end_of_turn>\n'",
         opening="{{ bos_token }}",
-        when="loop.first",
     )
     + r"{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
     "llama2": _instructed(
         "bos_token + '[INST] ' + text + ' [/INST]'",
         "' ' + text + ' ' + eos_token",
-        system=r"'<<SYS>>\n' + system + '\n<</SYS>>\n\n'",
-        when="loop.first",
+        system=r"'<<SYS>>\n' + held.system + '\n<</SYS>>\n\n'",
     ),
     "llama3": _headed(
         "<|start_header_id|>", r"<|end_header_id|>\n\n", "<|eot_id|>", opening="{{ bos_token }}"
@@ -98,13 +105,12 @@ TEMPLATES: Final[Mapping[str, str]] = {
         "'[INST] ' + text + ' [/INST]'",
         "text + eos_token",
         opening="{{ bos_token }}",
-        when="loop.first",
     ),
     "mistral-nemo": _instructed(
         "'[INST]' + text + '[/INST]'",
         "text + eos_token",
         opening="{{ bos_token }}",
-        when="loop.last",
+        when="held.system and loop.last",
     ),
     "phi3": _titled(
         {role: rf"'<|{role}|>\n'" for role in ("system", "user", "assistant")},
