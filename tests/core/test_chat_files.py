@@ -104,6 +104,13 @@ async def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(model, t
     assert names(tmp_path) == ["folder"]
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+async def test_a_path_without_the_name_of_a_file_is_told(model, path):
+    async with model as loaded:
+        with pytest.raises(UsageError, match="is no file that can be written"):
+            await loaded.session().save(path)
+
+
 def test_a_saved_chat_can_be_read_by_its_owner_alone(tmp_path):
     write(tmp_path / "chat.json", Transcript(messages=HISTORY))
     if sys.platform != "win32":
@@ -128,7 +135,9 @@ def test_a_saved_chat_can_be_read_by_its_owner_alone(tmp_path):
         (HEAD + b'"messages": [{"role": "x", "content": ""}]}', "damaged.*role 'x'"),
         (HEAD + b'"messages": [{"role": "user", "content": "", "tool_calls": [{}]}]}', "damaged"),
         (HEAD + b'"messages": [], "state": "../x"}', "damaged.*'../x'"),
+        (HEAD + b'"messages": [], "state": ""}', "damaged.*the state is in ''"),
         (HEAD + b'"messages": [], "summary": {"turns": "2", "messages": []}}', "damaged"),
+        (HEAD + b'"messages": [], "summary": {"turns": 1, "messages": []}}', "damaged.* 1 turns"),
     ],
 )
 async def test_what_is_no_saved_chat_is_refused_by_its_name(model, tmp_path, text, match):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from penstock.chat.turns import turns_of
 from penstock.errors import LoadError, PenstockError, UsageError
 from penstock.messages import Message, as_messages
 from penstock.tools import ToolCall
@@ -44,7 +45,12 @@ def located(path: str | Path) -> Path:
 
 
 def state_path(path: Path) -> Path:
-    """Return where the engine's state of a transcript at `path` is."""
+    """Return where the engine's state of a transcript at `path` is.
+
+    Raises `UsageError` for a path without the name of a file.
+    """
+    if not path.name:
+        raise UsageError(f"{str(path)!r} is no file that can be written", hint="Check the path")
     return path.with_name(f"{path.name}.state")
 
 
@@ -139,13 +145,14 @@ def _of_message(message: Message) -> dict[str, Any]:
 def _transcript(told: Mapping[str, Any]) -> Transcript:
     summary = told.get("summary") or {"turns": 0, "messages": []}
     state = told.get("state")
-    if state is not None and Path(state).name != state:  # a file beside it, and no other
+    if state is not None and not (state and Path(state).name == state):  # beside it, no other
         raise ValueError(f"the state is in {state!r}")
-    turns = summary["turns"]
-    if not isinstance(turns, int) or turns < 0:
+    messages, turns = _messages(told["messages"]), summary["turns"]
+    # Of more turns than there are, it would stand for what is asked next.
+    if not isinstance(turns, int) or not 0 <= turns <= len(turns_of(messages)):
         raise ValueError(f"the summary is of {turns!r} turns")
     return Transcript(
-        messages=_messages(told["messages"]),
+        messages=messages,
         left_out=turns,
         instead=_messages(summary["messages"]),
         model=str(told.get("model", "")),
