@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import pytest
 from penstock.errors import IncompleteAnswer, InvalidAnswer
 from penstock.forms import form_of, judged
 from penstock.request import Sampling
-from pydantic import BaseModel, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator
 
 
 @dataclass
@@ -35,6 +36,27 @@ class Picky(BaseModel):
     @classmethod
     def is_known(cls, name: str) -> str:
         return {"Mia": "Mia"}[name]
+
+
+class Plot(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    w: int
+    h: int
+
+    @computed_field
+    @property
+    def area(self) -> int:
+        return self.w * self.h
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+    day: date
+    n: int
+
+
+class Renamed(BaseModel):
+    name: str = Field(validation_alias="the name")
 
 
 def bound(**options):
@@ -148,6 +170,11 @@ def test_a_long_answer_is_not_told_whole():
     [
         ({"schema": Person}, Person("Mia", 7), '{"name": "Mia", "age": 7}'),
         ({"schema": Person}, {"name": "Zoë", "age": "7"}, '{"name": "Zoë", "age": 7}'),
+        ({"schema": Plot}, Plot(w=2, h=3), '{"w": 2, "h": 3}'),
+        ({"schema": Plot}, {"w": 2, "h": 3}, '{"w": 2, "h": 3}'),
+        ({"schema": Strict}, Strict(day=date(2026, 1, 2), n=1), '{"day": "2026-01-02", "n": 1}'),
+        ({"schema": Strict}, {"day": "2026-01-02", "n": 1}, '{"day": "2026-01-02", "n": 1}'),
+        ({"schema": Renamed}, {"the name": "Mia"}, '{"the name": "Mia"}'),
         ({"schema": SCHEMA}, {"a": ["é", None]}, '{"a": ["é", null]}'),
         ({"choices": ["yes", "no"]}, "yes", "yes"),
         ({"regex": "[0-9]+"}, "12", "12"),
@@ -164,6 +191,7 @@ def test_a_value_is_written_as_a_model_would_answer(options, value, text):
     ("options", "value"),
     [
         ({"schema": Person}, {"name": "Mia"}),
+        ({"schema": Strict}, {"day": "2026-01-02", "n": "1"}),
         ({"schema": Person}, '{"name": "Mia", "age": 7}'),
         ({"schema": SCHEMA}, [1]),
         ({"schema": SCHEMA}, {1, 2}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from penstock.constraint import Constraint, TypedSchema
@@ -127,10 +128,22 @@ class _Typed(_Json):
         return value
 
     def write(self, value: object) -> str:
+        try:
+            return self._written(value)
+        except ValueError:  # JSON data may be read where values are not: by a strict type, an alias
+            with suppress(ValueError, TypeError):
+                return self._readable(json.dumps(value, allow_nan=False, ensure_ascii=False))
+            raise
+
+    def _written(self, value: object) -> str:
         adapter = self._adapter
-        plain = adapter.dump_python(adapter.validate_python(value), mode="json", by_alias=True)
-        text = json.dumps(plain, ensure_ascii=False)
-        adapter.validate_json(text)  # what the type writes it may not read
+        made = adapter.validate_python(value)
+        # A round trip has no computed fields: no answer could give them.
+        plain = adapter.dump_python(made, mode="json", by_alias=True, round_trip=True)
+        return self._readable(json.dumps(plain, ensure_ascii=False))
+
+    def _readable(self, text: str) -> str:
+        self._adapter.validate_json(text)  # what the type writes it may not read
         return text
 
 
