@@ -6,6 +6,7 @@ import anyio
 import penstock
 import pytest
 from penstock import Capabilities, ContextReport, Deadlines, Message, ModelInfo
+from penstock.chat import summaries
 from penstock.errors import (
     ContextOverflow,
     DeadlineExceeded,
@@ -283,6 +284,42 @@ async def test_the_model_itself_makes_summaries_where_no_hook_is_given(server):
     asked = [messages for messages in engine.asked if "Summarise the conv" in messages[-1].content]
     assert len(asked) == 1
     assert asked[0][0].content == f"0 {WORDS}"
+
+
+async def test_a_history_too_long_to_be_summarised_at_once_is_summarised_in_parts(server):
+    """As one is that comes from a model with a longer context."""
+    engine = server(300)
+    said = [Message(("user", "assistant")[at % 2], f"{at} {WORDS * 2}") for at in range(60)]
+    async with hosted(engine) as model:
+        chat = model.session("S", history=said, context="summarize")
+        done = await chat.send("and now?")
+        taken = [asked for asked in engine.asked if sum(map(len, contents(asked))) <= 300]
+        assert done.context.summary == "a" * 9
+        assert contents(taken[-1])[:3] == ["S", "Summarise our conversation so far.", "a" * 9]
+        seen = {message for asked in taken for message in asked}
+        assert seen >= set(said), "each was in a summary, or is sent"
+        engine.asked.clear()
+        await chat.send("hi")
+        assert len(engine.asked) == 1
+
+
+async def test_a_summary_has_room(small):
+    """Where what is summarised leaves none, it is summarised in parts too."""
+    async with small(400) as model:
+        request = await model.render([Message("user", summaries.REQUEST)])
+        free = 400 - len(await model.tokenize(request)) - 20
+        said = [Message(role, "b" * (3 * free // 4)) for role in ("user", "assistant") * 2]
+        whole = await model.render([*said, Message("user", summaries.REQUEST)])
+        assert 400 - 20 < len(await model.tokenize(whole)) < 400
+        summary = await summaries.summarized_by(model)(tuple(said))
+    assert len(summary) == 3 * 100
+
+
+async def test_a_turn_too_long_to_be_summarised_is_an_error(server):
+    async with hosted(server(300)) as model:
+        chat = model.session(history=[Message("user", "x" * 400)], context="summarize")
+        with pytest.raises(ContextOverflow), anyio.fail_after(5):
+            await chat.send("and now?")
 
 
 async def test_a_hook_that_fails_is_the_error_of_the_turn(server):

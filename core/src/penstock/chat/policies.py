@@ -21,6 +21,7 @@ __all__ = [
     "Shortening",
     "Summarize",
     "policy_of",
+    "summary_turn",
 ]
 
 Said: TypeAlias = str | Completion | Iterable[MessageLike]
@@ -139,6 +140,11 @@ def _instead(said: object) -> Turn:
         said = said.text
     if not isinstance(said, str):
         return _messages(said, "summarize")
+    return summary_turn(said)
+
+
+def summary_turn(said: str) -> Turn:
+    """Return what is sent for a summary: a question, and the summary as its answer."""
     return (Message("user", QUESTION), Message("assistant", said))
 
 
