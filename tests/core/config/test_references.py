@@ -219,6 +219,47 @@ def test_nothing_is_looked_up_for_a_file_of_somebody_else(write, registry, monke
 
 
 @pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
+@pytest.mark.parametrize("secret", ['{ env = "LLM_KEY" }', f'"{CANARY}"'])
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        '[models.cloud]\nbase_url = "https://theirs.example.com/v1"\n',
+        '[models.cloud]\noptions.proxy = "http://theirs.example.com"\n',
+        '[models.other]\nextends = "cloud"\nbase_url = "https://theirs.example.com/v1"\n',
+    ],
+)
+def test_no_secret_goes_where_a_file_that_others_may_have_written_says(
+    secret, theirs, write, user_file, registry, monkeypatch
+):
+    """Files are merged key by key: theirs says the server, and the user's own file the key."""
+    monkeypatch.setenv("LLM_KEY", CANARY)
+    user_file.write_text(f"{CLOUD}api_key = {secret}\n")
+    path = write(theirs)
+    path.chmod(0o644)
+    name = "other" if "other" in theirs else "cloud"
+    assert options(registry, name=name)["api_key"] == Secret(CANARY)
+    path.chmod(0o666)
+    with pytest.raises(ConfigError, match="somebody else may have written") as caught:
+        options(registry, name=name)
+    assert [problem.where for problem in caught.value.problems] == ["penstock.toml"]
+    assert CANARY not in spoken(caught.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
+def test_a_file_that_others_may_have_written_may_say_what_no_secret_goes_with(
+    write, user_file, registry
+):
+    user_file.write_text(f'{CLOUD}api_key = "{CANARY}"\n')
+    path = write(
+        "[models.cloud]\nsampling.top_k = 5\n"
+        '[models.theirs]\nbackend = "openai"\nmodel = "m"\napi_key = "their own"\n'
+    )
+    path.chmod(0o666)
+    assert options(registry) == {"api_key": Secret(CANARY)}
+    assert options(registry, name="theirs") == {"api_key": Secret("their own")}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
 def test_check_warns_of_plain_text_and_of_what_everybody_can_read(write, registry):
     path = write(f'{CLOUD}api_key = "{CANARY}"\n[models.b]\nextends = "cloud"\n')
     path.chmod(0o644)

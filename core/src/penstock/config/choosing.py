@@ -16,7 +16,7 @@ from penstock.config.masking import is_secretive
 from penstock.config.merging import Settings, below
 from penstock.config.origins import Setting
 from penstock.config.paths import exists
-from penstock.config.references import Reference
+from penstock.config.references import Reference, refuse_foreign
 from penstock.config.takes import Takes
 from penstock.config.targets import placed, target_of
 from penstock.config.telling import expectation, problem_at
@@ -33,6 +33,9 @@ __all__ = ["Choice", "ConfigLike", "choose", "opened"]
 
 ConfigLike: TypeAlias = Config | Mapping[str, Any] | str | Path | Literal[False] | None
 """What `load()` takes for a configuration; None is what holds here, False is none."""
+
+_LEADING = ("backend", "source", "options")
+"""What may say where the secrets of a model go."""
 
 
 def opened(config: ConfigLike) -> Config:
@@ -99,7 +102,8 @@ class Choice:
         """Return the backend's options, with those of the call, which win, and all secrets.
 
         May block. Raises `ConfigError` for every reference that leads to nothing, or to something
-        that the option cannot be; of what it leads to, nothing is told.
+        that the option cannot be; of what it leads to, nothing is told. It raises too where
+        somebody else may have written a part of what a secret of the user's own would go with.
         """
         taken = {self._option(name) for name in given}
         asked = {
@@ -107,8 +111,8 @@ class Choice:
             for key, one in below(self.settings, ("options",)).items()
             if self._option(key[0]) not in taken
         }
-        problems: list[Problem] = []
-        found = {name: self._value(name, one, problems) for name, one in asked.items()}
+        problems = self._diverting(asked)
+        found = {} if problems else {n: self._value(n, one, problems) for n, one in asked.items()}
         if problems:
             raise ConfigError(problems)
         return found | dict(given)
@@ -120,6 +124,20 @@ class Choice:
     def _option(self, name: str) -> str:
         """Return the name that the backend itself has for an option."""
         return self.takes[0].synonyms.get(name, name) if len(self.takes) == 1 else name
+
+    def _diverting(self, asked: Mapping[str, Setting]) -> list[Problem]:
+        """Return what somebody else may have written of a model with secrets of the user's own.
+
+        Files are merged key by key: theirs need not name a secret to say which server gets it.
+        """
+        leading = {key: one for key, one in self.settings.items() if key[0] in _LEADING}
+        foreign = {key: told for key, one in leading.items() if (told := _foreign(one)) is not None}
+        own = {name: one for name, one in asked.items() if ("options", name) not in foreign}
+        secret = foreign and any(self._is_secret(name, one) for name, one in own.items())
+        return list(foreign.values()) if secret else []
+
+    def _is_secret(self, name: str, setting: Setting) -> bool:
+        return isinstance(setting.value, Mapping) or isinstance(self._read(name, setting), Secret)
 
     def _value(self, name: str, setting: Setting, problems: list[Problem]) -> OptionValue:
         if not isinstance(setting.value, Mapping):
@@ -189,6 +207,17 @@ def _unnamed(text: str, default: Setting | None, config: Config, registry: Regis
     if not config.models:
         return target  # of which the registry tells that it is not there
     raise ModelNotFound(f"there is no model and no file {text!r}", hint=_hint(text, known, config))
+
+
+def _foreign(setting: Setting) -> Problem | None:
+    """Return what is wrong with a setting that somebody else may have written."""
+    try:
+        refuse_foreign(setting.origin)
+    except UsageError as error:
+        what = "a secret would go with this, which somebody else may have written"
+        masked = is_secretive(setting.key.rpartition(".")[2])
+        return problem_at(setting, what, error.hint or "", masked=masked)
+    return None
 
 
 def _hint(text: str, known: list[str], config: Config) -> str:

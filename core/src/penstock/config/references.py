@@ -14,7 +14,7 @@ from penstock.config.paths import expanded
 from penstock.errors import UsageError
 from penstock.values import dataclass
 
-__all__ = ["KINDS", "Reference", "is_open"]
+__all__ = ["KINDS", "Reference", "is_open", "refuse_foreign"]
 
 KINDS: Final = ("env", "file", "keyring", "command")
 _LARGEST: Final = 64 * 1024
@@ -69,7 +69,7 @@ class Reference:
         Paths are relative to the folder of the file that the reference stands in. Raises
         `UsageError`, in which the text never is.
         """
-        _refuse_foreign(origin)
+        refuse_foreign(origin)
         match self.kind:
             case "env":
                 text = _from_env(str(self.name))
@@ -95,6 +95,24 @@ def is_open(path: Path) -> bool:
         return os.name == "posix" and bool(path.stat().st_mode & stat.S_IROTH)
     except (OSError, ValueError):
         return False
+
+
+def refuse_foreign(origin: Origin) -> None:
+    """Refuse a file that somebody else may have put above the folder one works in.
+
+    It could name a program to run, or a secret and a server to send it to. Raises `UsageError`.
+    """
+    if origin.file is None or not origin.found or os.name != "posix":
+        return
+    try:
+        about = origin.file.stat()
+    except OSError as error:
+        raise UsageError(f"whose file it is cannot be told: {_reason(error)}") from error
+    if about.st_uid not in (0, os.geteuid()) or about.st_mode & stat.S_IWOTH:
+        raise UsageError(
+            "nothing is looked up for a file that somebody else may have written",
+            hint="name the file if you trust it, as load(config=…) does, or make it your own",
+        )
 
 
 def _from_env(name: str) -> str:
@@ -167,24 +185,6 @@ def _line(content: bytes, refusal: str) -> str:
     except UnicodeDecodeError:
         pass
     raise UsageError(refusal)
-
-
-def _refuse_foreign(origin: Origin) -> None:
-    """Look nothing up for a file that somebody else may have put above the folder one works in.
-
-    It could name a program to run, or a secret and a server to send it to.
-    """
-    if origin.file is None or not origin.found or os.name != "posix":
-        return
-    try:
-        about = origin.file.stat()
-    except OSError as error:
-        raise UsageError(f"whose file it is cannot be told: {_reason(error)}") from error
-    if about.st_uid not in (0, os.geteuid()) or about.st_mode & stat.S_IWOTH:
-        raise UsageError(
-            "nothing is looked up for a file that somebody else may have written",
-            hint="name the file if you trust it, as load(config=…) and --config do",
-        )
 
 
 def _reason(error: Exception) -> str:
