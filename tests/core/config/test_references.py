@@ -16,6 +16,7 @@ from penstock.config.auditing import Auditor
 from penstock.config.choosing import choose
 from penstock.config.exposure import exposed
 from penstock.config.listing import as_toml, as_tree
+from penstock.config.masking import masked
 from penstock.config.origins import Origin
 from penstock.config.references import Reference
 from penstock.errors import ConfigError, UsageError
@@ -312,6 +313,52 @@ def test_what_is_listed_holds_no_secret(write, registry):
         assert "https://***@example.com/v1" in shown
         assert "X-Title: mine" in shown
         assert "api-version=preview" in shown
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        f'base_url = "https://example.com/v1?key={CANARY}"',
+        f'base_url = "https://example.com/v1?a=b&key={CANARY}"',
+        f'base_url = "https://example.com/v1?se=1&sig={CANARY}"',
+        f'base_url = "https://example.com/v1?X-Amz-Signature={CANARY}"',
+        f'query = ["key={CANARY}"]',
+        f'headers = ["Bearer {CANARY}"]',
+        f'headers = ["X-Forwarded: bearer  {CANARY}"]',
+    ],
+)
+def test_a_secret_in_a_url_a_query_or_a_header_is_not_told(option, write, registry):
+    write(f"{CLOUD}{option}\n")
+    config = Config.discovered()
+    auditor = Auditor(config, registry)
+    assert CANARY not in "\n".join(as_toml(config, auditor))
+    assert CANARY not in repr(as_tree(config, auditor))
+    assert CANARY not in repr(auditor.problems())
+
+
+@pytest.mark.parametrize(
+    "text", ["start: key value", "key: /[a-z]+/", "a bearer of news", "bearer", "a?b=c"]
+)
+def test_what_only_looks_like_a_secret_from_afar_is_shown(text):
+    assert masked(text) == text
+
+
+def test_check_warns_of_plain_text_within_values(write, registry):
+    write(
+        f'{CLOUD}base_url = "https://me:{CANARY}@example.com/v1"\n'
+        f'headers = ["X-Title: mine", "Authorization: Bearer {CANARY}"]\n'
+        'query = ["api-version=preview"]\n'
+    ).chmod(0o600)
+    assert warnings(registry) == [
+        (
+            'penstock.toml:4: models.cloud.base_url = "***": a secret in plain text '
+            '(write base_url = { env = "NAME" }, or name a file, a keyring or a command)'
+        ),
+        (
+            'penstock.toml:5: models.cloud.headers = "***": a secret in plain text '
+            '(write headers = { env = "NAME" }, or name a file, a keyring or a command)'
+        ),
+    ]
 
 
 @pytest.mark.parametrize("key", ["api_kye", "apikey", "secret", "my_token", "password", "auth"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from penstock.config.auditing import Auditor
 from penstock.config.config import Config
-from penstock.config.masking import is_secretive
+from penstock.config.masking import holds_secret, is_secretive
 from penstock.config.origins import Setting
 from penstock.config.reading import shown
 from penstock.config.references import Reference, is_open
@@ -26,7 +26,9 @@ def exposed(config: Config, auditor: Auditor) -> Iterator[Problem]:
                 continue
             if isinstance(setting.value, Mapping):
                 yield from _of_the_reference(setting)
-            elif setting.origin.file is not None and is_secret(key[1], key[3], auditor):
+            elif setting.origin.file is not None and (
+                is_secret(key[1], key[3], auditor) or holds_secret(setting.value)
+            ):
                 yield problem_at(setting, "a secret in plain text", _elsewhere(key[3]), masked=True)
                 open_files |= dict.fromkeys([setting.origin.file])
     for file in open_files:

@@ -12,7 +12,7 @@ from penstock.config.origins import dotted, quoted
 from penstock.config.references import Reference
 from penstock.secret import Secret
 
-__all__ = ["MASK", "brief", "is_secretive", "masked", "written"]
+__all__ = ["MASK", "brief", "holds_secret", "is_secretive", "masked", "written"]
 
 MASK: Final = "***"
 _LONG: Final = 60
@@ -23,6 +23,9 @@ _PAIR: Final = re.compile(
     rf"((?<![\w-])[\w-]*(?:{_WORDS}|-key\b)[\w-]*\s*[:=]\s*).+", re.IGNORECASE | re.DOTALL
 )
 _USER: Final = re.compile(r"(\w://)[^/@\s]+@")
+_PARAMETER: Final = re.compile(r"((?:^|[?&])(?:key|sig|[\w-]+-signature)=).+", re.IGNORECASE)
+"""A parameter of a URL, by itself or in one; elsewhere, `key` may be any word."""
+_BEARER: Final = re.compile(r"((?:^|:)\s*bearer\s+)\S.*", re.IGNORECASE)
 
 
 def is_secretive(name: str) -> bool:
@@ -32,7 +35,17 @@ def is_secretive(name: str) -> bool:
 
 def masked(text: str) -> str:
     """Return a text without the passwords in URLs, and the values behind names of secrets."""
-    return _PAIR.sub(rf"\1{MASK}", _USER.sub(rf"\1{MASK}@", text))
+    text = _USER.sub(rf"\1{MASK}@", text)
+    for secret in (_PAIR, _PARAMETER, _BEARER):
+        text = secret.sub(rf"\1{MASK}", text)
+    return text
+
+
+def holds_secret(value: object) -> bool:
+    """Whether a text, or one of several, has a part that is masked."""
+    if isinstance(value, list | tuple):
+        return any(map(holds_secret, value))
+    return isinstance(value, str) and masked(value) != value
 
 
 def written(value: object) -> str:
