@@ -262,6 +262,18 @@ def test_more_presets_win_over_those_of_plugins_and_leave_the_registry_as_it_was
     assert more.backends is three.backends
 
 
+def test_a_preset_may_name_a_backend_which_gives_way_to_one_that_is_asked_for(three):
+    more = three.with_presets(
+        [
+            PresetDeclaration(name="tale", target="alpha:box:a"),
+            PresetDeclaration(name="far", target="beta:some-model"),
+        ]
+    )
+    assert more.parse("tale") == more.parse("alpha:tale") == Target("alpha", "box", "a")
+    assert more.parse("far") == Target("beta", None, "some-model")
+    assert more.parse("alpha:far") == Target("alpha", None, "some-model")
+
+
 def test_the_readers_of_a_format_are_known_without_a_file(three):
     assert three.readers(".bin") == three.readers("bin") == three.backends_for(Path("x.bin"))
     assert three.readers("") == []

@@ -60,7 +60,7 @@ class PresetDeclaration:
     """A short name for a model.
 
     name     what may be loaded instead of the target, such as "story-1b"
-    target   `scheme:rest`, or a path
+    target   `[backend:][scheme:]rest`, or a path
     summary  one line for people: how large it is, and its licence
     """
 

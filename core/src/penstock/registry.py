@@ -117,14 +117,19 @@ class Registry:
         """Take a target apart: `[backend:][scheme:]rest`, or `[backend:]preset`; else it is a path.
 
         A preset stands for its target, where no file has its name; behind a backend that reads no
-        files, a name is its own.
+        files, a name is its own. A backend in front of a preset wins over one that it names.
         """
-        backend, rest = None, target
-        head, colon, tail = rest.partition(":")
-        if colon and head in self.backends:
-            backend, rest = head, tail
+        backend, rest = self._backend_of(target)
         preset = self._preset(backend, rest)
-        return self._source(backend, rest if preset is None else preset.target)
+        if preset is not None:
+            named, rest = self._backend_of(preset.target)
+            backend = backend or named
+        return self._source(backend, rest)
+
+    def _backend_of(self, target: str) -> tuple[str | None, str]:
+        """Split a target into the backend that it names, if any, and the rest."""
+        head, colon, tail = target.partition(":")
+        return (head, tail) if colon and head in self.backends else (None, target)
 
     def _source(self, backend: str | None, rest: str) -> Target:
         head, colon, tail = rest.partition(":")

@@ -278,8 +278,9 @@ async def test_presets_of_the_configuration_stand_beside_those_of_plugins(write)
         [presets]
         small = { target = "pocket:", summary = "3 MB" }
         "qwen3-0.6b" = "pocket:"
+        named = "llamacpp:pocket:"
     """)
-    for name in ("small", "tiny", "llamacpp:small", "qwen3-0.6b"):
+    for name in ("small", "tiny", "llamacpp:small", "qwen3-0.6b", "named"):
         async with penstock.load(name, options={"n_ctx": 128}) as model:
             assert model.info.backend == "llamacpp"
 
