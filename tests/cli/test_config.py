@@ -230,6 +230,16 @@ def test_config_alone_shows_its_commands(run):
         assert f" {command} " in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("command", ["show --json", "show --jsonl", "explain sampling --json"])
+def test_a_number_that_json_does_not_have_is_a_text(run, tmp_path, command):
+    """A bias of -inf bans a token; `-Infinity`, as Python writes it, no other reader takes."""
+    (tmp_path / "penstock.toml").write_text("sampling.logit_bias = { 5 = -inf, 6 = 0.5 }\n")
+    printed = run("config", *command.split()).stdout
+    said = json.loads(printed, parse_constant=pytest.fail)
+    biases = said[0]["value"] if isinstance(said, list) else said["sampling"]["logit_bias"]
+    assert biases == {"5": "-inf", "6": 0.5}
+
+
 @pytest.mark.parametrize("command", ["path", "explain default", "check", "show"])
 def test_lines_of_json_are_the_elements_of_the_whole(run, command):
     whole = json.loads(run("config", *command.split(), "--json").stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -49,7 +50,10 @@ def seen(key: Key, setting: Setting, auditor: Auditor) -> object:
 
 
 def json_value(value: object) -> object:
-    """Return a value as JSON has it, with what looks like a secret masked."""
+    """Return a value as JSON has it, with what looks like a secret masked.
+
+    Numbers that JSON does not have, `inf` and `nan`, are texts.
+    """
     if isinstance(value, Mapping):
         return {
             str(name): MASK if is_secretive(str(name)) else json_value(inner)
@@ -59,6 +63,8 @@ def json_value(value: object) -> object:
         return [json_value(inner) for inner in value]
     if isinstance(value, Secret):
         return MASK
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return masked(value) if isinstance(value, str) else value
 
 
