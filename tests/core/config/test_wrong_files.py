@@ -53,6 +53,33 @@ def test_the_problems_of_all_files_and_variables_come_in_one_error(write, user_f
     assert [line.strip() for line in lines[1:]] == [str(one) for one in caught.value.problems]
 
 
+def test_what_clashes_with_an_alias_is_told_with_its_place(write, look, monkeypatch):
+    """The file alone is right: an error that names only its line would mislead."""
+    write(f'{LOCAL}aliases = ["small"]\n')
+    monkeypatch.setenv("PENSTOCK_MODELS__SMALL__DEVICE", "cpu")
+    assert look() == [
+        (
+            "penstock.toml:4: models.local.aliases = [\"small\"]: 'small' is the name of "
+            "models.small already (at PENSTOCK_MODELS__SMALL__DEVICE)"
+        )
+    ]
+
+
+def test_what_clashes_with_an_alias_of_another_file_is_told_with_its_place(write, user_file, look):
+    user_file.write_text(f'{LOCAL}aliases = ["small"]\n')
+    write(f'{CLOUD}aliases = ["small"]\n[presets]\nlocal = "pocket:"\n')
+    assert look() == [
+        (
+            "penstock.toml:4: models.cloud.aliases = [\"small\"]: 'small' is an alias of "
+            f"models.local already (at {user_file}:4)"
+        ),
+        (
+            "penstock.toml:6: presets.local = \"pocket:\": 'local' is what models.local is called "
+            f"already (at {user_file}:1)"
+        ),
+    ]
+
+
 def test_a_variable_that_is_wrong_is_told_by_its_name(monkeypatch, here):
     monkeypatch.setenv("PENSTOCK_SAMPLING__TEMPRATURE", "0.7")
     monkeypatch.setenv("PENSTOCK_MODELS__LOCAL__UNSUPPORTED", "ignore")

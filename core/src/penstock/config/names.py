@@ -71,10 +71,11 @@ class Names:
                         setting, f"{alias!r} is no name", "letters, digits and . _ + @ -"
                     )
                 elif owner is not None:
-                    kind = "the name" if alias in self.models else "an alias"
-                    yield problem_at(
-                        setting, f"{alias!r} is {kind} of models.{dotted([owner])} already"
-                    )
+                    named = alias in self.models
+                    kind = "the name" if named else "an alias"
+                    what = f"{alias!r} is {kind} of models.{dotted([owner])} already"
+                    key = ("models", owner) if named else ("models", owner, "aliases")
+                    yield problem_at(setting, what, self._elsewhere(key, setting.origin))
                 else:
                     self.aliases[alias] = name
 
@@ -85,7 +86,8 @@ class Names:
             owner = name if name in self.models else self.aliases.get(name)
             if owner is not None:
                 what = f"{name!r} is what models.{dotted([owner])} is called already"
-                yield self._at(("presets", name), what)
+                here = self._origin(("presets", name))
+                yield self._at(("presets", name), what, self._elsewhere(("models", owner), here))
 
     def _wrong_bases(self) -> Iterator[Problem]:
         for name in self.models:
@@ -103,6 +105,17 @@ class Names:
 
     def _models_like(self, name: object) -> str:
         return suggestion(str(name), self.models)
+
+    def _elsewhere(self, key: Key, here: Origin) -> str:
+        """Return where a key stands, if that is another file than `here`, or a variable."""
+        origin = self._origin(key)
+        return "" if origin.where == here.where else f"at {origin}"
+
+    def _origin(self, key: Key) -> Origin:
+        """Return where a table is, or else where something in it is first said."""
+        said = (one.origin for other, one in self._settings.items() if other[: len(key)] == key)
+        table = self._tables.get(key)
+        return next(said) if table is None else table
 
     def _at(self, key: Key, what: str, hint: str = "") -> Problem:
         """Return the problem of a table, or of what stands for it."""
