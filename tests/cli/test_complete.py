@@ -22,6 +22,13 @@ def test_the_text_goes_to_stdout_and_the_figures_to_stderr(penstock):
     assert "first token after 0." in done.stderr
 
 
+def test_an_option_that_is_not_honoured_is_warned_of_in_one_line(penstock):
+    said = {"PENSTOCK_UNSUPPORTED": "warn", "PENSTOCK_SAMPLING__MIROSTAT": "1"}
+    done = penstock("complete", "red", "-m", "echo:", env=said)
+    assert done.stdout == "red\n"
+    assert done.stderr.splitlines()[0] == "warning: echo does not honour mirostat=1"
+
+
 def test_without_a_model_the_default_of_the_plugins_answers_the_same_twice(penstock):
     call = ("complete", "Once upon a time", "--max-tokens", "60", "--temperature", "0")
     first, second = penstock(*call), penstock(*call)

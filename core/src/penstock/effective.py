@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 
@@ -19,9 +20,6 @@ from penstock.request import (
 )
 
 __all__ = ["honoured", "known", "seeded"]
-
-_CALLER = 4
-"""Frames up to who called a method of the model: this one, `Model._generation`, and the method."""
 
 
 def known(options: CallOptions) -> CallOptions:
@@ -59,7 +57,7 @@ def honoured(
     if policy == "error":
         raise Unsupported("; ".join(texts), hint=_instead(able, refused))
     if policy == "warn":
-        warnings.warn("; ".join(texts), UserWarning, stacklevel=_CALLER)
+        warnings.warn("; ".join(texts), UserWarning, stacklevel=_caller())
     return wanted.without(frozenset(refused)), texts
 
 
@@ -71,6 +69,14 @@ def seeded(sampling: Sampling, info: ModelInfo) -> Sampling:
     if sampling.temperature == 0:
         return sampling
     return Sampling(seed=int.from_bytes(os.urandom(4), "big") % MAX_SEED).over(sampling)
+
+
+def _caller() -> int:
+    """Return the frames from `honoured` up to who called Penstock, by whichever of its faces."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "penstock":
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _instead(able: frozenset[str], refused: frozenset[str]) -> str:

@@ -141,6 +141,26 @@ async def test_the_nearest_policy_holds(everywhere, of_the_model, of_the_load, o
             assert done.warnings
 
 
+WARNING = {"config": {"unsupported": "warn"}, "sampling": Sampling(mirostat=1)}
+
+
+async def test_a_warning_names_the_line_of_who_called_and_none_of_ours():
+    async with penstock.load("echo:", **WARNING) as model:
+        with pytest.warns(UserWarning, match="does not honour mirostat=1") as told:
+            await model.complete("a")
+            await model.session().send("a")
+    assert {one.filename for one in told} == {__file__}
+    assert len({one.lineno for one in told}) == len(told) == 2
+
+
+def test_it_does_so_without_await():
+    warned = pytest.warns(UserWarning, match="does not honour mirostat=1")
+    with penstock.sync.load("echo:", **WARNING) as model, warned as told:
+        model.complete("a").result()
+        model.session().send("a").result()
+    assert {one.filename for one in told} == {__file__}
+
+
 async def test_the_deadlines_of_the_configuration_hold():
     said = {"models": {"slow": {"backend": "echo", "options": {"delay": 5}}}}
     said["deadlines"] = {"first_token": "50ms"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +18,14 @@ from penstock.errors import PenstockError
 
 __all__ = ["run"]
 
+_with_place = warnings.formatwarning
+
 
 def run() -> int:
     """Run a command; return its status. Only bugs come out as exceptions."""
     _open_closed_streams()
     _accept_any_text()
+    warnings.formatwarning = _formatted
     try:
         status = _invoked()
         sys.stdout.flush()
@@ -88,6 +92,19 @@ def _accept_any_text() -> None:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _formatted(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Return a warning for people as errors are told; of others, which tell of bugs, the place."""
+    if category is UserWarning:
+        return f"warning: {' '.join(str(message).split())}\n"
+    return _with_place(message, category, filename, lineno, line)
 
 
 def _unread() -> int:
