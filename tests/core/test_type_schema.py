@@ -7,13 +7,14 @@ import json
 import pickle
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 from penstock.constraint import Constraint, TypedSchema, schema_text
 from penstock.errors import UsageError
 from penstock.request import Sampling
+from penstock.type_schema import described
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from typing_extensions import TypedDict
 
@@ -21,6 +22,11 @@ from typing_extensions import TypedDict
 class Colour(Enum):
     RED = "red"
     BLUE = "blue"
+
+
+class Floor(IntEnum):
+    GROUND = 0
+    FIRST = 1
 
 
 class Tree(BaseModel):
@@ -99,6 +105,16 @@ def test_keys_that_are_known_are_fields():
     assert schema["properties"] == {"a": {"type": "boolean"}, "b": {"type": "boolean"}}
     assert schema["additionalProperties"] is False
     assert "required" not in schema
+
+
+@pytest.mark.parametrize("kind", [Colour, Floor])
+def test_keys_of_an_enum_are_fields_too(kind):
+    schema = schema_of(dict[kind, list[kind]])
+    assert list(schema["properties"]) == [str(member.value) for member in kind]
+    assert schema["additionalProperties"] is False
+    key = next(iter(kind))
+    text = json.dumps({str(key.value): [key.value]})
+    assert described(dict[kind, list[kind]])[1].validate_json(text) == {key: [key]}
 
 
 def test_names_are_those_that_are_read():

@@ -56,6 +56,14 @@ class _Plain(GenerateJsonSchema):
         number: JsonSchemaValue = either.get("anyOf", [either])[0]
         return number
 
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Write the keys of an enum where they are, as those of a literal are written."""
+        found = super().dict_schema(schema)
+        keys = schema.get("keys_schema")
+        if keys is not None and keys["type"] == "enum":
+            found["propertyNames"] = {"enum": [str(member.value) for member in keys["members"]]}
+        return found
+
     def set_schema(self, schema: core_schema.SetSchema) -> JsonSchemaValue:
         return _repeatable(super().set_schema(schema))
 

@@ -68,11 +68,12 @@ def write(path: Path, transcript: Transcript) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a NUL is no error of the system
         if part is not None:
             part.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{str(path)!r} cannot be written: {error.strerror or error}", hint="Check the path"
+            f"{str(path)!r} cannot be written: {reason}", hint="Check the path"
         ) from error
 
 
