@@ -80,9 +80,11 @@ async def test_a_summary_is_saved_too(model, tmp_path):
             done = await chat.send(f"{number} three words more", max_tokens=4)
         await chat.save(path)
         again = await small.load_session(path, context="summarize", summarize=none)
+        plain = await (await small.load_session(path)).send("And?", max_tokens=1)
         assert again.history == chat.history
         later = await again.send("go", max_tokens=4)
     assert later.context.summary == done.context.summary == "short"
+    assert (plain.context.summary, plain.context.policy) == ("short", "summarize")
 
 
 async def test_what_was_there_is_replaced_at_once_and_nothing_else_is_left(model, tmp_path):

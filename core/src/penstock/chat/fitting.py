@@ -77,12 +77,12 @@ class Fitting:
 
     def report(self) -> ContextReport | None:
         """Tell what is left out; None: nothing."""
-        if self.policy is None or self._whole:
+        if self._whole:
             return None
         course, all_turns = self.course, turns_of(self.history)
         sent = len(course.messages) - len(course.instead)
         return ContextReport(
-            policy=self.policy.name,
+            policy="summarize" if self.policy is None else self.policy.name,  # saved with the chat
             messages=max(0, len(self.history) - sent),
             turns=max(0, len(all_turns) - len(course.turns)),
             summary="\n".join(m.content for m in course.instead if m.role != "user"),
