@@ -74,6 +74,11 @@ async def test_the_backend_gets_the_rest_of_the_target_and_the_options(registry)
     ]
 
 
+def test_a_policy_that_there_is_not_is_refused_before_anything_is_loaded():
+    with pytest.raises(UsageError, match="unsupported='bogus'. It is one of error, warn, drop"):
+        penstock.load("echo:", unsupported="bogus")
+
+
 async def test_a_file_goes_to_the_backend_of_its_format(registry, tmp_path):
     file = tmp_path / "x.bin"
     file.touch()

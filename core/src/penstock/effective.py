@@ -13,10 +13,10 @@ from penstock.request import (
     CONSTRAINTS,
     ENGINE_OPTIONS,
     MAX_SEED,
-    POLICIES,
     CallOptions,
     Policy,
     Sampling,
+    policy_of,
 )
 
 __all__ = ["honoured", "known", "seeded"]
@@ -43,8 +43,7 @@ def honoured(
     The engine honours what `info` says, and somebody else those in `besides`. Raises `Unsupported`
     where the policy is `error`, and `UsageError` for a policy that there is not.
     """
-    if policy not in POLICIES:
-        raise UsageError(f"unsupported={policy!r}", hint=f"It is one of {', '.join(POLICIES)}")
+    policy = policy_of(policy)
     able = info.capabilities.options
     refused = (ENGINE_OPTIONS & set(wanted.chosen())) - able - besides
     if not refused:

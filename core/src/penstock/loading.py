@@ -23,7 +23,7 @@ from penstock.errors import (
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
-from penstock.request import Deadlines, Policy, Sampling
+from penstock.request import Deadlines, Policy, Sampling, policy_of
 from penstock.sources import SourceContext
 from penstock.streams.pumps import pump_for
 from penstock.values import dataclass
@@ -105,6 +105,10 @@ class Defaults:
     sampling: Sampling = field(default_factory=Sampling)
     deadlines: Deadlines = field(default_factory=Deadlines)
     unsupported: Policy | None = None
+
+    def __post_init__(self) -> None:
+        if self.unsupported is not None:
+            policy_of(self.unsupported)
 
     def over(self, base: Defaults) -> Defaults:
         """Return these, with what is not set here taken from `base`."""

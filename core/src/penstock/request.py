@@ -27,11 +27,19 @@ __all__ = [
     "Policy",
     "Request",
     "Sampling",
+    "policy_of",
 ]
 
 Biases: TypeAlias = Mapping[int, float] | Sequence[tuple[int, float]]
 Policy: TypeAlias = Literal["error", "warn", "drop"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+
+def policy_of(asked: Policy) -> Policy:
+    """Return what is to happen to options that are not honoured. Raises `UsageError`."""
+    if asked not in POLICIES:
+        raise UsageError(f"unsupported={asked!r}", hint=f"It is one of {', '.join(POLICIES)}")
+    return asked
 
 
 def _is_number(value: object) -> bool:
