@@ -58,6 +58,14 @@ def test_a_file_that_says_nothing_is_listed_all_the_same(penstock, here):
     assert rows(penstock("models", env=here))["ollama:odd:latest"][:4] == ["4", "B", "?", "?"]
 
 
+def test_a_narrow_terminal_cuts_no_name(on_terminal, here):
+    terminal = on_terminal("models", columns=50, env=here)
+    assert terminal.status() == 0
+    assert "…" not in terminal.text
+    names = "".join(line.partition("  ")[0] for line in terminal.lines)
+    assert "hf:some/tale-GGUF/tale-Q8_0.gguf" in names
+
+
 def test_jsonl_is_an_object_a_line(penstock, here):
     done = penstock("models", "--jsonl", env=here)
     records = {record["name"]: record for record in map(json.loads, done.stdout.splitlines())}

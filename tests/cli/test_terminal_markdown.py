@@ -42,6 +42,23 @@ def test_a_table_is_drawn(on_terminal):
     assert terminal.looks_of("2").bold
 
 
+def test_a_narrow_table_shows_all_of_a_cell_that_has_no_spaces(on_terminal):
+    cells = "漢字かな交じり文は空白なしで書く", "https://example.com/a/long/path"
+    table = f"| a | b |\n|---|---|\n| {cells[0]} | {cells[1]} |\n"
+    lines = shown(on_terminal, table, columns=30).text.splitlines()
+    rows = [line.split("│")[1:3] for line in lines if line.startswith("│")][1:]
+    assert ["".join(column).replace(" ", "") for column in zip(*rows, strict=True)] == [*cells]
+
+
+@pytest.mark.parametrize(("columns", "drawn"), [(30, False), (31, True)])
+def test_a_table_with_more_columns_than_fit_is_shown_as_lines(on_terminal, columns, drawn):
+    cells = [f"c{number}" for number in range(6)]
+    row = f"| {' | '.join(cells)} |"
+    text = shown(on_terminal, f"{row}\n{'|-' * 6}|\n{row}\n", columns=columns).text
+    assert ("╭" in text) is drawn
+    assert (text.count("c"), text.count("5")) == (12, 2)
+
+
 def test_plain_shows_what_was_written(on_terminal):
     terminal = shown(on_terminal, TEXT, "--plain")
     assert "Some **bold** and `code`." in terminal.text

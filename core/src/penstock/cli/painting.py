@@ -39,6 +39,8 @@ STYLES = {
 PLAIN = Style.null()
 ASIDE = Style(color="bright_black", italic=True)
 THEME = "ansi_dark"
+NARROWEST = 5
+"""What a column of a table takes at least: a wide character, with a line and space around it."""
 LOOKED_BACK = 100
 """How many lines of code are looked at to tell what the last one means."""
 
@@ -115,6 +117,9 @@ class MarkdownPainter:
 
     def _show_table(self, table: Table) -> None:
         console = _console()
+        if len(table.rows[0]) * NARROWEST >= console.width:  # rich would leave columns empty
+            self._write("".join(f"| {' | '.join(row)} |\n" for row in table.rows))
+            return
         with console.capture() as captured:
             console.print(_grid(table))
         for line in captured.get().splitlines():
@@ -136,7 +141,7 @@ def _grid(table: Table) -> Grid:
     heads, *rows = table.rows
     grid = Grid(box=box.ROUNDED, header_style="bold")
     for head in heads:
-        grid.add_column(_text(head))
+        grid.add_column(_text(head), overflow="fold")  # or a cell without spaces would be cut
     for row in rows:
         grid.add_row(*map(_text, row[: len(heads)]))
     return grid

@@ -11,11 +11,13 @@ WIDE = 400
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table on stdout. The cells are plain text, not markup."""
+    """Print a table on stdout, with all of each cell. The cells are plain text, not markup."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*heads, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")  # or a long name would be cut
     for row in rows:
         table.add_row(*row)
     width = None if sys.stdout.isatty() else WIDE
