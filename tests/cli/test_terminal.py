@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import pytest
@@ -98,6 +99,14 @@ def test_a_folder_that_cannot_be_written_is_no_failure(on_terminal, tmp_path):
     assert terminal.answer_to("red") == "red"
     terminal.press(UP)
     terminal.until_shown("> red\n")
+
+
+def test_a_history_that_can_no_longer_be_kept_is_no_failure(talk, tmp_path):
+    talk.answer_to("red")
+    shutil.rmtree(tmp_path / "penstock")
+    assert talk.answer_to("green") == "red red green"
+    talk.press(UP)
+    talk.until(lambda: talk.lines[talk.screen.cursor.y] == "> green", "no history")
 
 
 def test_alt_enter_begins_another_line(talk):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -65,7 +66,15 @@ def _history(path: Path) -> History:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY))
     except OSError:
         return InMemoryHistory()
-    return FileHistory(path)
+    return _KeptHistory(path)
+
+
+class _KeptHistory(FileHistory):
+    """A history whose file may become unwritable at any time: the rest is kept in memory."""
+
+    def store_string(self, string: str) -> None:
+        with suppress(OSError):  # a full disk must not keep anybody from talking
+            super().store_string(string)
 
 
 def _keys() -> KeyBindings:
