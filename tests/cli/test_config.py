@@ -255,6 +255,12 @@ def test_lines_of_json_are_the_elements_of_the_whole(run, command):
         assert lines == (whole if isinstance(whole, list) else [whole])
 
 
+def test_json_keeps_every_letter_where_the_output_is_not_utf_8(run):
+    arguments = ("config", "show", "--set", "models.m.source=漢字.gguf", "--json")
+    done = run(*arguments, PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)["models"]["m"]["source"] == "漢字.gguf"
+
+
 # what other commands make of it
 
 

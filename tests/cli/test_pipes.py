@@ -83,6 +83,14 @@ def test_jsonl_ends_with_the_error_of_a_failure(penstock):
     assert last["error"]["type"] == "EngineError"
 
 
+@pytest.mark.parametrize("form", ["--json", "--jsonl"])
+def test_json_keeps_every_letter_where_the_output_is_not_utf_8(penstock, form):
+    text = "Größe 漢字 🙂"
+    done = penstock("complete", text, *ECHO, form, env={"PYTHONIOENCODING": "cp1252"})
+    assert done.stdout.isascii()
+    assert "".join(line.get("text", "") for line in lines_of(done)) == text
+
+
 def test_jsonl_comes_as_it_is_generated(started, read_until):
     child = started("complete", LONG, *ECHO, "--option", "delay=0.01", "--jsonl")
     read_until(child.stdout.fileno(), b"}\n")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from penstock.cli import options
-from penstock.cli.records import Form, Record, form_of, write_json
+from penstock.cli.records import Form, Record, form_of, portable, write_json
 from penstock.cli.status import CONFIG_WRONG, OK
 from penstock.errors import ConfigError
 
@@ -191,4 +191,4 @@ def _print(form: Form, value: object) -> None:
         for one in value if isinstance(value, list) else [value]:
             write_json(one)
         return
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(portable(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")

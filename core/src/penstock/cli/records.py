@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from penstock.cli.tables import show_table
 from penstock.errors import UsageError
 
-__all__ = ["Form", "Record", "form_of", "show_lines", "show_records", "write_json"]
+__all__ = ["Form", "Record", "form_of", "portable", "show_lines", "show_records", "write_json"]
 
 Form: TypeAlias = Literal["text", "json", "jsonl"]
 Record: TypeAlias = Mapping[str, Any]
@@ -54,5 +55,12 @@ def _write(records: Iterable[Record], form: Form) -> None:
 
 def write_json(value: object) -> None:
     """Write a value as one line of JSON, at once."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(portable(json.dumps(value, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
+
+
+def portable(text: str) -> str:
+    """Return a text of JSON as stdout can carry it: in ASCII, unless that is in UTF-8."""
+    if text.isascii() or codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8":
+        return text
+    return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in text)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from penstock.backend import ModelInfo
-from penstock.cli.records import write_json
+from penstock.cli.records import portable, write_json
 from penstock.cli.terminal import harmless, is_screen
 from penstock.errors import PenstockError
 from penstock.events import Completion, Delta
@@ -103,7 +103,7 @@ def _origin(model: ModelInfo) -> dict[str, Any]:
 
 def _lines(lines: Iterable[str]) -> None:
     for line in lines:
-        _write(line)
+        _write(portable(line))
 
 
 def _write(text: str) -> None:
