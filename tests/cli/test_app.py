@@ -7,7 +7,9 @@ import sysconfig
 
 import penstock as library
 import pytest
+from penstock import EngineError
 from penstock.cli.commands import COMMANDS
+from penstock.cli.status import report
 
 
 def test_version_names_the_version(penstock):
@@ -49,3 +51,8 @@ def test_a_standard_stream_may_be_closed(closed):
     )
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+def test_control_characters_of_an_error_do_not_command_the_terminal(capsys):
+    report(EngineError("the server answered: \x1b[2J\x1b]0;title\x07\nno"))
+    assert capsys.readouterr().err == "error: the server answered: ␛[2J␛]0;title␇ no\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import penstock_pocket
 import pytest
@@ -64,6 +65,12 @@ def test_a_narrow_terminal_cuts_no_name(on_terminal, here):
     assert "…" not in terminal.text
     names = "".join(line.partition("  ")[0] for line in terminal.lines)
     assert "hf:some/tale-GGUF/tale-Q8_0.gguf" in names
+
+
+def test_the_name_of_a_file_does_not_command_the_terminal(penstock, here):
+    file = next(Path(here["HF_HOME"]).rglob("tale-Q8_0.gguf"))
+    shutil.copy(file, file.with_name("evil\x1b[2J-Q8_0.gguf"))
+    assert "evil␛[2J-Q8_0.gguf" in penstock("models", env=here).stdout
 
 
 def test_jsonl_is_an_object_a_line(penstock, here):

@@ -184,6 +184,13 @@ def test_control_characters_of_an_answer_do_not_command_the_terminal(on_terminal
     assert terminal.text == "safe ␛[2J␇ and sound"
 
 
+def test_a_dumb_terminal_is_not_commanded_either(on_terminal):
+    how = {"env": {"TERM": "dumb"}}
+    terminal = on_terminal("chat", "safe \x1b[2J\x07 and sound", "-m", "echo:", "-q", **how)
+    assert terminal.status() == 0
+    assert terminal.text == "safe ␛[2J␇ and sound"
+
+
 def test_the_default_model_remembers_on_a_terminal(on_terminal):
     terminal = on_terminal("chat", "--temperature", "0", "-q")
     terminal.answer_to("My name is Ada.")

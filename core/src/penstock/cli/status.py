@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from penstock.cli.terminal import harmless
 from penstock.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -56,8 +57,11 @@ def status_of(error: PenstockError) -> int:
 
 
 def report(error: object) -> None:
-    """Say on stderr what is wrong: in one line, or in one for each problem of a configuration."""
+    """Say on stderr what is wrong: in one line, or in one for each problem of a configuration.
+
+    Some of it may be a server's or a model's own words.
+    """
     several = error.problems if isinstance(error, ConfigError) else (error,)
     for one in several:
-        sys.stderr.write(f"error: {' '.join(str(one).split())}\n")
+        sys.stderr.write(f"error: {harmless(' '.join(str(one).split()))}\n")
     sys.stderr.flush()

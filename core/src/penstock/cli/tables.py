@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from penstock.cli.terminal import harmless
+
 __all__ = ["show_table"]
 
 WIDE = 400
@@ -19,7 +21,7 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for head in heads:
         table.add_column(head, overflow="fold")  # or a long name would be cut
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(harmless, row))
     width = None if sys.stdout.isatty() else WIDE
     console = Console(width=width, markup=False, highlight=False, emoji=False)
     with console.capture() as captured:

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.backend import ModelInfo
 from penstock.cli.records import portable, write_json
-from penstock.cli.terminal import harmless, is_screen
+from penstock.cli.terminal import harmless
 from penstock.errors import PenstockError
 from penstock.events import Completion, Delta
 from penstock.streams.generation import Generation
@@ -34,7 +34,7 @@ class TextView(View):
     """The text as it is, and a line end behind it."""
 
     def __init__(self) -> None:
-        self._safe = is_screen(sys.stdout)
+        self._safe = sys.stdout.isatty()  # one that calls itself dumb may not be
 
     def feed(self, delta: Delta) -> None:
         _write(harmless(delta.text) if self._safe else delta.text)
