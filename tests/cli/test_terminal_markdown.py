@@ -80,6 +80,11 @@ def test_prose_is_wrapped_between_words(on_terminal, columns):
     assert len(terminal.text.splitlines()) > 2
 
 
+def test_a_terminal_that_does_not_tell_its_width_has_that_of_columns(on_terminal):
+    words = " ".join(f"word{number}" for number in range(8))
+    assert words in shown(on_terminal, words, columns=0, env={"COLUMNS": "70"}).raw.decode()
+
+
 def test_a_pipe_gets_the_text_as_it_is(penstock):
     done = penstock("chat", TEXT, *ECHO)
     assert done.stdout == TEXT

@@ -29,11 +29,15 @@ def has_colours(stream: TextIO) -> bool:
 
 
 def columns(screen: TextIO) -> int:
-    """Return how many columns a screen has now; it may change at any time."""
+    """Return how many columns a screen has now; it may change at any time.
+
+    One that does not tell, as on a serial line, has what the environment says, or else 80.
+    """
     try:
-        return os.get_terminal_size(screen.fileno()).columns
+        told = os.get_terminal_size(screen.fileno()).columns
     except OSError:  # it is none
-        return shutil.get_terminal_size().columns
+        told = 0
+    return told or shutil.get_terminal_size().columns
 
 
 def harmless(text: str) -> str:
