@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 
 import pytest
 from penstock import LoadProgress
 from penstock.cli.progress import ProgressDisplay
 from penstock.sizes import human
+
+from tests.cli.conftest import COMMAND
+
+PATH = {"PATH": f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 class Terminal(io.StringIO):
@@ -37,6 +43,15 @@ def test_a_line_is_no_wider_than_the_terminal(monkeypatch):
     screen = Terminal()
     ProgressDisplay(screen, quiet=False).show(download(1000))
     assert len(screen.getvalue()) == len("\r\x1b[K") + 29
+
+
+def test_the_width_is_that_of_the_terminal_it_is_shown_on(on_terminal):
+    command = "penstock complete red -m echo: --option load_seconds=0.4 | cat"
+    terminal = on_terminal("-c", command, program="bash", columns=10, env=PATH)
+    assert terminal.status() == 0
+    shown = terminal.raw.decode().split("\r\x1b[K")
+    assert "loading 7" in shown
+    assert max(map(len, shown[:-1])) == 9
 
 
 def test_a_log_gets_a_line_for_each_tenth_of_what_takes_long():

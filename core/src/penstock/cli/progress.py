@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from typing import TextIO
 
 from penstock.backend import LoadProgress
-from penstock.cli.terminal import is_screen
+from penstock.cli.terminal import columns, is_screen
 from penstock.sizes import human
 
 __all__ = ["ProgressDisplay"]
@@ -36,7 +35,7 @@ class ProgressDisplay:
         """Show a phase and its share, with bytes and rate where there are some."""
         with self._lock:
             if self._terminal:
-                self._write(f"{CLEAR}{_fitting(progress)}")
+                self._write(f"{CLEAR}{_fitting(progress, columns(self._stream) - 1)}")
             else:
                 self._log(progress)
 
@@ -57,9 +56,8 @@ class ProgressDisplay:
             self._stream.flush()
 
 
-def _fitting(progress: LoadProgress) -> str:
-    """Return the line of a terminal, cut to its width: one that wraps cannot be rewritten."""
-    room = shutil.get_terminal_size().columns - 1
+def _fitting(progress: LoadProgress, room: int) -> str:
+    """Return the line of a terminal, cut to the room it has: one that wraps cannot be rewritten."""
     words = _words(progress)
     if progress.total is None:
         return words[:room]
