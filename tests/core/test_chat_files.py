@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 
@@ -111,6 +112,25 @@ async def test_a_path_that_can_be_no_file_is_told(model, path):
     async with model as loaded:
         with pytest.raises(UsageError, match="is no file that can be written|cannot be written"):
             await loaded.session().save(path)
+
+
+def test_a_link_leads_to_the_file_that_is_replaced(tmp_path):
+    (tmp_path / "real.json").write_text("before")
+    (tmp_path / "link.json").symlink_to("real.json")
+    write(tmp_path / "link.json", Transcript(messages=HISTORY))
+    assert (tmp_path / "link.json").is_symlink()
+    assert read(tmp_path / "real.json").messages == HISTORY
+    (tmp_path / "ring.json").symlink_to("ring.json")
+    with pytest.raises(UsageError, match="ring.json.* cannot be written"):
+        write(tmp_path / "ring.json", Transcript(messages=HISTORY))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
+def test_what_is_there_and_no_file_is_left_as_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe' cannot be written: it is there, and no file"):
+        write(tmp_path / "pipe", Transcript(messages=HISTORY))
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_saved_chat_can_be_read_by_its_owner_alone(tmp_path):

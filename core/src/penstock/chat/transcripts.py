@@ -57,24 +57,33 @@ def state_path(path: Path) -> Path:
 def write(path: Path, transcript: Transcript) -> None:
     """Write a transcript; what was at `path` before is there until the new one is whole.
 
-    Raises `UsageError` where it cannot be written.
+    Where `path` is a link, what it leads to is replaced. Raises `UsageError` where it cannot be
+    written, or is there and no file: a device would be gone for good.
     """
     text = _text(_described(transcript))
     part: Path | None = None
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        target = _replaceable(path)
+        with NamedTemporaryFile(dir=target.parent, prefix=f".{path.name}.", delete=False) as file:
             part = Path(file.name)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, ValueError) as error:  # a name with a NUL is no error of the system
+        part.replace(target)
+    except (OSError, RuntimeError, ValueError) as error:  # also of links in a ring, and of a NUL
         if part is not None:
             part.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
             f"{str(path)!r} cannot be written: {reason}", hint="Check the path"
         ) from error
+
+
+def _replaceable(path: Path) -> Path:
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        raise OSError("it is there, and no file")
+    return target
 
 
 def read(path: Path) -> Transcript:
