@@ -86,7 +86,7 @@ class Terminal:
 
     # what is done with it
 
-    def press(self, *keys: str) -> None:
+    def press(self, *keys: str | bytes) -> None:
         for key in keys:
             self._child.send(key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 
@@ -20,6 +21,12 @@ def test_a_dash_reads_the_message_from_stdin(penstock):
 def test_a_system_text_comes_first(penstock):
     done = penstock("chat", "hello", "--system", "Be brief.", "-m", "echo:")
     assert done.stdout == "Be brief. hello\n"
+
+
+def test_bytes_that_are_no_text_are_said_as_such(penstock):
+    system = ["--system", os.fsdecode(b"a\xffb")]
+    assert penstock("chat", "hello", *system, "-m", "echo:").stdout == "a\ufffdb hello\n"
+    assert "a\ufffdb" in penstock("render", "hello", *system, "-m", "pocket:").stdout
 
 
 def test_a_conversation_remembers_what_was_said(penstock):

@@ -121,6 +121,14 @@ def test_a_block_between_quotes_has_several_lines(talk):
     talk.until(lambda: talk.text.endswith("one\ntwo\n>"), "no two lines")
 
 
+def test_bytes_that_are_no_text_are_said_as_such(talk):
+    talk.at_prompt()
+    talk.press(b"caf\xe9", ENTER)
+    talk.until_shown("\ncaf")
+    talk.at_prompt()
+    assert talk.lines[1] == "caf\ufffd"
+
+
 def test_pasted_lines_are_one_message(talk):
     talk.at_prompt()
     talk.press("\x1b[200~one\ntwo\x1b[201~")

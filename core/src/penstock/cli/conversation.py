@@ -13,6 +13,7 @@ from penstock.backend import OptionValue
 from penstock.cli.answers import Answers, statistics
 from penstock.cli.opening import Opening
 from penstock.cli.status import report, status_of
+from penstock.cli.terminal import readable
 from penstock.errors import PenstockError, UsageError
 from penstock.events import Completion
 from penstock.messages import Message
@@ -38,7 +39,7 @@ class Conversation:
         self._opening = opening
         self._answers = answers
         self._target = target
-        self._system = system
+        self._system = None if system is None else readable(system)
         self._exits = ExitStack()
         self._unanswered: str | None = None
         self._done: list[Completion] = []

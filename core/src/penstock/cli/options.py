@@ -12,6 +12,7 @@ import typer
 
 from penstock import request
 from penstock.backend import OptionValue
+from penstock.cli.terminal import readable
 from penstock.errors import UsageError
 
 __all__ = [
@@ -169,7 +170,7 @@ def argument_text(argument: str) -> str:
     """Return the text of an argument; `-` stands for what stdin holds, less its last line end."""
     if argument == "-":
         return sys.stdin.read().removesuffix("\n")
-    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return readable(argument)
 
 
 def argument_or_pipe(argument: str | None, name: str) -> str:

@@ -17,6 +17,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 
 from penstock.cli.slash import COMMANDS
 from penstock.cli.targets import targets
+from penstock.cli.terminal import readable
 
 __all__ = ["Prompt", "history_file"]
 
@@ -46,7 +47,7 @@ class Prompt:
 
         Raises `KeyboardInterrupt` for Ctrl-C and `EOFError` for Ctrl-D.
         """
-        text = self._session.prompt()
+        text = readable(self._session.prompt())
         if text.startswith(BLOCK):
             return text.removeprefix(BLOCK).strip().removesuffix(BLOCK).strip()
         return text.strip()

@@ -14,7 +14,7 @@ from penstock.cli.records import Form, form_of, write_json
 from penstock.cli.rendered import Rendered, rendered
 from penstock.cli.status import OK
 from penstock.cli.tables import show_table
-from penstock.cli.terminal import harmless, is_screen
+from penstock.cli.terminal import harmless, is_screen, readable
 from penstock.errors import UsageError
 from penstock.messages import Message, Segment, as_messages
 from penstock.tools import ToolCall
@@ -62,7 +62,7 @@ def render(
 def _conversation(
     message: str | None, system: str | None, messages: str | None
 ) -> tuple[Message, ...]:
-    said = [] if system is None else [Message("system", system)]
+    said = [] if system is None else [Message("system", readable(system))]
     said += [] if messages is None else _from_file(messages)
     said += [] if message is None else [Message("user", options.argument_text(message))]
     if not said:

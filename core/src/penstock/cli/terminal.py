@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["columns", "harmless", "has_colours", "is_screen", "unechoed"]
+__all__ = ["columns", "harmless", "has_colours", "is_screen", "readable", "unechoed"]
 
 _SHOWN: dict[int, int | None] = {
     code: 0x2400 + code if code < 0x20 else 0xFFFD
@@ -38,6 +38,11 @@ def columns(screen: TextIO) -> int:
     except OSError:  # it is none
         told = 0
     return told or shutil.get_terminal_size().columns
+
+
+def readable(text: str) -> str:
+    """Return what was typed, or given as an argument, with U+FFFD for bytes that are no text."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def harmless(text: str) -> str:
