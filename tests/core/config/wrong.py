@@ -417,7 +417,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a deadline in an unknown unit": (
         LOCAL + 'deadlines = { first_token = "30 fortnights" }\n',
         [
-            'penstock.toml:4: models.local.deadlines.first_token = "***": must be a number of seconds, or a text such as "30s", "2m", "500ms" or "1h"',
+            'penstock.toml:4: models.local.deadlines.first_token = "30 fortnights": must be a number of seconds, or a text such as "30s", "2m", "500ms" or "1h"',
         ],
     ),
     "a deadline below zero": (

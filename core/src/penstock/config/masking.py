@@ -17,7 +17,9 @@ __all__ = ["MASK", "brief", "holds_secret", "is_secretive", "masked", "written"]
 MASK: Final = "***"
 _LONG: Final = 60
 
-_WORDS: Final = r"api_?key|auth(?!ors?\b)|cookie|credential|passw|passphrase|secret|token(?!s|_|i)"
+_WORDS: Final = (  # `first_token` is a deadline, and tokens are what models write
+    r"api_?key|auth(?!ors?\b)|cookie|credential|passw|passphrase|secret|(?<!first_)token(?!s|_|i)"
+)
 _SECRETIVE: Final = re.compile(rf"{_WORDS}|(?:^|_)key(?:$|_)", re.IGNORECASE)
 _PAIR: Final = re.compile(
     rf"((?<![\w-])[\w-]*(?:{_WORDS}|-key\b)[\w-]*\s*[:=]\s*).+", re.IGNORECASE | re.DOTALL
