@@ -116,6 +116,13 @@ def test_the_section_of_a_pyproject_may_be_written_in_any_way(text, write):
     assert [one.value for one in Config.discovered().settings.values()] == ["warn"]
 
 
+@pytest.mark.parametrize("text", ["[tool]\npenstock = 5\n", "\n[[tool.penstock]]\ndefault = 'm'\n"])
+def test_a_section_that_is_no_table_is_told(text, write):
+    write(text, "pyproject.toml")
+    with pytest.raises(ConfigError, match=r"^pyproject\.toml:2: tool\.penstock must be a table"):
+        Config.discovered()
+
+
 def test_a_broken_pyproject_is_other_tools_business_unless_it_has_the_section(write):
     write('[project\nname = "penstock"\n', "pyproject.toml")
     assert Config.discovered().settings == {}

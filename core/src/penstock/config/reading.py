@@ -46,7 +46,9 @@ def layer_of_file(path: Path, within: Key = (), *, found: bool = False) -> Layer
         return _syntax(where, text, error)
     for name in within:
         inner = data.get(name, {})
-        data = inner if isinstance(inner, dict) else {}
+        if not isinstance(inner, dict):
+            return _failed(where, _line(lines, within), f"{'.'.join(within)} must be a table")
+        data = inner
 
     def place(key: Key) -> Origin:
         return Origin(where, _line(lines, (*within, *key)), path.absolute(), found)
