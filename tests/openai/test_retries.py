@@ -101,6 +101,18 @@ async def test_it_waits_as_long_as_the_server_says(server, connect) -> None:
     assert time.perf_counter() - began >= 0.3
 
 
+@pytest.mark.parametrize("soon", ["0", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+async def test_a_server_that_wants_no_pause_is_not_asked_without_end(
+    soon, server: FaultServer, connect
+) -> None:
+    server.queue(*[error(503, "busy", headers=(("retry-after", soon),))] * 3, GOOD)
+    async with connect(retries=2) as model:
+        with pytest.raises(errors.ServerFailed, match="busy") as caught:
+            await model.chat(HI)
+    assert caught.value.partial.retries == 2
+    assert len(server.received) == 3
+
+
 async def test_a_server_that_wants_too_much_time_is_left_at_once(server, connect) -> None:
     server.queue(error(429, "wait", headers=(("retry-after", "3600"),)), GOOD)
     async with connect(retries=1) as model:

@@ -79,11 +79,11 @@ class RemoteEngine(Engine):
                 if not begun:
                     await self._refuse_overflow(error, request)
                 reason, wait = self._again(error, failures, begun=begun)
+                failures += not isinstance(error, RequestRefused)  # of which something was learned
             finally:
                 await exchange.aclose()
             _log.info("%s: trying again in %.1f s: %s", self.info.name, wait, reason)
             yield Retry(reason)
-            failures += wait > 0
             await anyio.sleep(wait)
 
     def tokenize(self, prompt: PromptLike) -> list[int]:
