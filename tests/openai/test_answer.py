@@ -347,6 +347,21 @@ class TestWholeAnswers:
         assert first.usage == second.usage
 
 
+async def test_what_stands_beside_a_text_is_kept(server, connect) -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "look", "arguments": "{}"}}
+    deltas = (
+        {"content": "So", "reasoning_content": "Hm."},
+        {"content": ",", "refusal": "No."},
+        {"content": " I look", "tool_calls": [call]},
+    )
+    server.queue(stream(*({"choices": [{"delta": delta}]} for delta in deltas), finish()))
+    async with connect() as model:
+        done = await model.chat(HI)
+    assert (done.text, done.reasoning, done.refusal) == ("So, I look", "Hm.", "No.")
+    assert done.tool_calls == (ToolCall("a", "look", "{}"),)
+    assert done.finish_reason == "tool_calls"
+
+
 @pytest.mark.parametrize(
     "chunk",
     [

@@ -44,6 +44,9 @@ _REASONS: Final[Mapping[str, FinishReason]] = {
     "abort": "error",
     "cancelled": "error",
 }
+_SPOKEN: Final = frozenset({"content", "role"})
+"""Fields of a delta beside which there is nothing but its text."""
+
 _PLAIN: Final = frozenset(
     {"choices", "created", "id", "model", "object", "obfuscation", "provider", "service_tier"}
     | {"system_fingerprint", "usage"}
@@ -101,7 +104,7 @@ class Answer:
         if not isinstance(said, dict):
             said = {}
         text = said.get("content")
-        if type(text) is str and text and len(said) <= 2 and not choice.get("logprobs"):
+        if type(text) is str and text and said.keys() <= _SPOKEN and not choice.get("logprobs"):
             self.tokens += count or 1
             out.append(Delta(text, count or 1, (), at))
         else:
