@@ -12,7 +12,15 @@ import pytest
 from penstock import ModelSpec, errors
 from penstock.secret import Secret
 from penstock_openai.options import LoadOptions
-from penstock_openai.testing import FaultServer, error, json_reply, stream, text_reply
+from penstock_openai.testing import (
+    FaultServer,
+    Received,
+    Reply,
+    error,
+    json_reply,
+    stream,
+    text_reply,
+)
 
 CANARY = "sk-canary-0123456789abcdef"
 HI = ({"role": "user", "content": "Hi"},)
@@ -137,6 +145,28 @@ class TestWhoGetsIt:
         sent = "".join(str(received.headers) for received in server.received)
         assert "canary" not in sent
         assert "authorization" not in server.received[0].headers
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("header", ["Authorization", "api-key"])
+async def test_a_redirect_takes_it_to_its_own_server_only(
+    header, server: FaultServer, connect
+) -> None:
+    with FaultServer() as other:
+
+        def answer(received: Received) -> Reply | None:
+            here = server.url if received.path.startswith("/old/") else other.url
+            place = (("location", f"{here}/chat/completions"),)
+            return Reply(307, place, length=True)
+
+        server.answer = answer
+        old = server.url.replace("/v1", "/old")
+        async with connect(api_key=CANARY, auth_header=header, base_url=old) as model:
+            assert (await model.chat(HI, max_tokens=2)).text
+    first, second = server.received
+    assert CANARY in first.headers[header.lower()]
+    assert CANARY in second.headers[header.lower()]
+    assert CANARY not in str(other.received[0].headers)
 
 
 @pytest.mark.anyio

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -198,11 +198,32 @@ def _transport(options: LoadOptions, *, on_asyncio: bool) -> httpx2.AsyncClient:
     return kind(
         timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout, pool=None),
         limits=httpx2.Limits(max_connections=most, max_keepalive_connections=KEPT_OPEN),
+        event_hooks={"request": [_key_at_home(options)]},
         proxy=options.proxy,
         trust_env=not options.is_local,  # no proxy knows the way to this machine
         verify=_trust(options),
         follow_redirects=True,
     )
+
+
+def _key_at_home(options: LoadOptions) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """Return what takes the key out of a request that a redirect sends to another server.
+
+    The client does so by itself with `Authorization` alone.
+    """
+    home = httpx2.URL(options.url)
+
+    async def guard(request: httpx2.Request) -> None:
+        if not _is_same(home, request.url):
+            request.headers.pop(options.auth_header, None)
+
+    return guard
+
+
+def _is_same(home: httpx2.URL, url: httpx2.URL) -> bool:
+    """Whether a URL is of the server at `home`, or of the same one by TLS."""
+    encrypted = home.scheme == "http" and url.scheme == "https" and home.port is url.port is None
+    return home.origin == url.origin or (home.host == url.host and encrypted)
 
 
 def _trust(options: LoadOptions) -> ssl.SSLContext | bool:
