@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+import anyio
 import pytest
-from penstock import Deadlines, errors
+from penstock import Completion, Deadlines, errors
 from penstock_openai.testing import (
     FaultServer,
+    Received,
     Reply,
     Reset,
     Send,
@@ -161,6 +163,25 @@ class TestLearning:
         assert [body.get("max_tokens") for body in bodies] == [5, None, None]
         assert [body.get("max_completion_tokens") for body in bodies] == [None, 5, 6]
         assert (first.retries, second.retries) == (1, 0)
+
+    async def test_by_one_call_for_all_that_are_under_way(
+        self, server: FaultServer, connect
+    ) -> None:
+        def answer(received: Received) -> Reply:
+            if "max_tokens" in received.body:
+                return error(400, "Use 'max_completion_tokens' instead of 'max_tokens'.")
+            return error(400, "no stream_options") if "stream_options" in received.body else GOOD
+
+        async def ask() -> None:
+            done.append(await model.chat(HI, max_tokens=5))
+
+        done: list[Completion] = []
+        server.answer = answer
+        async with connect() as model, anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(ask)
+        assert [one.text for one in done] == ["Hello"] * 8
+        assert all(one.retries <= 2 for one in done)
 
     async def test_the_name_of_the_limit_the_other_way(self, server, connect) -> None:
         refusal = error(422, "max_completion_tokens: extra fields not permitted")

@@ -30,7 +30,7 @@ from penstock_openai.connection import Connection
 from penstock_openai.exchange import Exchange
 from penstock_openai.figures import usage_of
 from penstock_openai.flavors import Flavor, TokenPaths
-from penstock_openai.learning import unsupported_option
+from penstock_openai.learning import Manners, unsupported_option
 from penstock_openai.options import LoadOptions
 
 __all__ = ["RemoteEngine"]
@@ -63,6 +63,7 @@ class RemoteEngine(Engine):
         """Ask for one answer; ask again where nothing came of it and the fault may pass."""
         failures = 0
         while True:
+            manners = replace(self._speech.manners)
             body = self._speech.body(request)
             exchange = Exchange(
                 self._connection, request, incomplete=self._options.allow_incomplete
@@ -78,7 +79,7 @@ class RemoteEngine(Engine):
             except RemoteError as error:
                 if not begun:
                     await self._refuse_overflow(error, request)
-                reason, wait = self._again(error, failures, begun=begun)
+                reason, wait = self._again(error, failures, manners, begun=begun)
                 failures += not isinstance(error, RequestRefused)  # of which something was learned
             finally:
                 await exchange.aclose()
@@ -111,12 +112,17 @@ class RemoteEngine(Engine):
         """Close every connection."""
         await self._connection.aclose()
 
-    def _again(self, error: RemoteError, failures: int, *, begun: bool) -> tuple[str, float]:
-        """Return why and in how many seconds to ask again; raise `error` where that is no use."""
+    def _again(
+        self, error: RemoteError, failures: int, manners: Manners, *, begun: bool
+    ) -> tuple[str, float]:
+        """Return why and in how many seconds to ask again; raise `error` where that is no use.
+
+        `manners` are those that the request was said with.
+        """
         if begun:
             raise error
         if isinstance(error, RequestRefused):
-            return self._learned(error), 0.0
+            return self._learned(error, manners), 0.0
         return error.message, self._pause(error, failures)
 
     def _pause(self, error: RemoteError, failures: int) -> float:
@@ -127,8 +133,10 @@ class RemoteEngine(Engine):
             raise error
         return wait
 
-    def _learned(self, refusal: RequestRefused) -> str:
+    def _learned(self, refusal: RequestRefused, manners: Manners) -> str:
         """Return what is done otherwise from now on; raise what to tell the user, if nothing is."""
+        if manners != self._speech.manners:  # by what the server told another request meanwhile
+            return f"it is said otherwise by now, since {refusal.message}"
         lesson = self._speech.manners.learn(refusal)
         if lesson is not None:
             return f"{lesson}, since {refusal.message}"
