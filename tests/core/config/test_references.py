@@ -261,6 +261,39 @@ def test_a_file_that_others_may_have_written_may_say_what_no_secret_goes_with(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
+@pytest.mark.parametrize("given", [{}, {"retries": 1}, {"api_key": Secret(CANARY)}])
+def test_nor_does_a_secret_that_the_backend_would_find_by_itself(
+    given, write, registry, monkeypatch
+):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    path = write(f'{CLOUD}proxy = "http://theirs.example.com"\n')
+    path.chmod(0o644)
+    assert options(registry, given) == {"proxy": "http://theirs.example.com", **given}
+    path.chmod(0o666)
+    with pytest.raises(ConfigError, match="a secret would go with this") as caught:
+        options(registry, given)
+    assert "models.cloud.proxy" in {problem.key for problem in caught.value.problems}
+    assert CANARY not in spoken(caught.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
+@pytest.mark.parametrize(
+    "theirs",
+    ["", 'base_url = "http://127.0.0.1:8000/v1"', 'proxy = "http://x"\napi_key = ""'],
+    ids=["no option", "a server that gets no key", "none to be sent"],
+)
+def test_a_file_that_others_may_have_written_is_heeded_where_the_backend_finds_none(
+    theirs, write, registry, monkeypatch
+):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    path = write(f"{CLOUD}{theirs}\n")
+    path.chmod(0o666)
+    assert len(options(registry)) == len(theirs.splitlines())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="looks at the rights of POSIX")
 def test_check_warns_of_plain_text_and_of_what_everybody_can_read(write, registry):
     path = write(f'{CLOUD}api_key = "{CANARY}"\n[models.b]\nextends = "cloud"\n')
     path.chmod(0o644)

@@ -111,7 +111,7 @@ class Choice:
             for key, one in below(self.settings, ("options",)).items()
             if self._option(key[0]) not in taken
         }
-        problems = self._diverting(asked)
+        problems = self._diverting(asked, given)
         found = {} if problems else {n: self._value(n, one, problems) for n, one in asked.items()}
         if problems:
             raise ConfigError(problems)
@@ -125,16 +125,30 @@ class Choice:
         """Return the name that the backend itself has for an option."""
         return self.takes[0].synonyms.get(name, name) if len(self.takes) == 1 else name
 
-    def _diverting(self, asked: Mapping[str, Setting]) -> list[Problem]:
+    def _diverting(
+        self, asked: Mapping[str, Setting], given: Mapping[str, OptionValue]
+    ) -> list[Problem]:
         """Return what somebody else may have written of a model with secrets of the user's own.
 
-        Files are merged key by key: theirs need not name a secret to say which server gets it.
+        Files are merged key by key: theirs need not name a secret to say which server gets it. Nor
+        need anybody, where an option is theirs and the backend looks for its secret by itself.
         """
         leading = {key: one for key, one in self.settings.items() if key[0] in _LEADING}
         foreign = {key: told for key, one in leading.items() if (told := _foreign(one)) is not None}
         own = {name: one for name, one in asked.items() if ("options", name) not in foreign}
-        secret = foreign and any(self._is_secret(name, one) for name, one in own.items())
+        if not foreign:
+            return []
+        secret = any(self._is_secret(name, one) for name, one in own.items())
+        if not secret and len(own) < len(asked):
+            secret = not self._held(asked, given) <= asked.keys() - own.keys()
         return list(foreign.values()) if secret else []
+
+    def _held(
+        self, asked: Mapping[str, Setting], given: Mapping[str, OptionValue]
+    ) -> frozenset[str]:
+        """Return the options that will hold a secret, found by the backend itself or not."""
+        plain = {n: self._read(n, s) for n, s in asked.items() if not isinstance(s.value, Mapping)}
+        return frozenset().union(*(takes.secrets({**plain, **given}) for takes in self.takes))
 
     def _is_secret(self, name: str, setting: Setting) -> bool:
         return isinstance(setting.value, Mapping) or isinstance(self._read(name, setting), Secret)

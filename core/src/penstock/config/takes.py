@@ -95,6 +95,17 @@ class Takes:
             return UsageError(f"{self.backend} does not take it: {error!r}")
         return None
 
+    def secrets(self, options: Mapping[str, OptionValue]) -> frozenset[str]:
+        """Return the options that hold a secret once the backend has read these.
+
+        It may have found one by itself, as in the environment. None are, if it refuses them.
+        """
+        names = [name for name in self.fields if self.is_secret(name)]
+        if not names or self._class is None or self.refusal(options) is not None:
+            return frozenset()
+        made = self._class.of(options)
+        return frozenset(name for name in names if getattr(made, name, None))
+
     def _type(self, name: str) -> str:
         name = self.synonyms.get(name, name)
         return str(self.fields[name].type) if name in self.fields else ""
