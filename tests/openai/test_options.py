@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from penstock import errors
+from penstock.errors import UsageError
 from penstock.secret import Secret
 from penstock_openai.options import OPENAI_URL, LoadOptions
 
@@ -72,3 +73,14 @@ def test_where_the_server_is(url, host, local, root) -> None:
 def test_a_secret_may_come_as_one() -> None:
     assert LoadOptions.of({"api_key": Secret("abcdef")}).api_key == Secret("abcdef")
     assert LoadOptions.of({"api_key": ""}).api_key is None
+    assert LoadOptions.of({"api_key": Secret("abcdef\r\n")}).api_key == Secret("abcdef")
+
+
+@pytest.mark.parametrize("key", ["sk-canary-é", "sk-canary\u200b", "sk-canary\nX-Other: 1"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_told(key, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    for options in ({"api_key": key}, {"api_key": Secret(key)}, {}):
+        with pytest.raises(UsageError, match=r"api_key|OPENAI_API_KEY") as told:
+            LoadOptions.of(options)
+        assert "canary" not in str(told.value)
+        assert "printable ASCII" in str(told.value)

@@ -125,8 +125,17 @@ class LoadOptions:
         base_url = given or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         key = self.api_key
         if key is None and (given is None or base_url.rstrip("/") == OPENAI_URL):
-            key = Secret(os.environ.get("OPENAI_API_KEY", ""))
+            key = _key_of_environment()
         return replace(self, base_url=base_url, api_key=key or None)
+
+
+def _key_of_environment() -> Secret:
+    key = Secret(os.environ.get("OPENAI_API_KEY", "").strip())
+    if not _is_key(key):
+        raise UsageError(
+            "the variable OPENAI_API_KEY is ***", hint=f"It must be {_RULES['api_key'][1]}"
+        )
+    return key
 
 
 def _unknown(name: str, names: list[str]) -> UsageError:
@@ -144,7 +153,10 @@ def _as_it_is(value: OptionValue) -> object:
 
 
 def _secret(value: OptionValue) -> object:
-    return Secret(value) if isinstance(value, str) else value
+    """Read a key, less the line end that came along when it was copied."""
+    if isinstance(value, Secret):
+        value = value.reveal()
+    return Secret(value.strip()) if isinstance(value, str) else value
 
 
 def _pairs(separator: str) -> Callable[[OptionValue], object]:
@@ -220,7 +232,10 @@ def _is_object(value: object) -> bool:
 
 
 def _is_key(value: object) -> bool:
-    return value is None or isinstance(value, Secret)
+    """Whether a header can hold it: whatever refused another one later might tell it."""
+    if not isinstance(value, Secret):
+        return value is None
+    return value.reveal().isascii() and value.reveal().isprintable()
 
 
 _TEXT = _kind(str, what="a text")
@@ -230,7 +245,7 @@ _OPTIONAL_FLAG = _kind(bool, what="True or False")
 
 _RULES: Mapping[str, _Rule] = {
     "base_url": (_is_url, "a URL such as 'http://127.0.0.1:8000/v1'"),
-    "api_key": (_is_key, "a text"),
+    "api_key": (_is_key, "a text of printable ASCII characters"),
     "auth_header": (lambda value: isinstance(value, str) and bool(value), "a header's name"),
     "organization": _TEXT,
     "project": _TEXT,
