@@ -28,6 +28,7 @@ class Hub:
     wrong     bodies are not what their tags say
     lengths   whether bodies are announced with their length
     tags      whether files have a tag
+    heeds     whether `If-Range` is looked at
     ranges    whether a part may be asked for
     redirect  where plain files are said to be instead
     store     where the files of repositories are said to be instead: its URL
@@ -47,6 +48,7 @@ class Hub:
         self.lengths = True
         self.ranges = True
         self.tags = True
+        self.heeds = True
         self.redirect: str | None = None
         self.store: str | None = None
         self.keys: list[str | None] = []
@@ -159,7 +161,8 @@ class _Answering(BaseHTTPRequestHandler):
         if not self.served.tags:
             del headers["ETag"]
         begin = self.begin() if self.served.ranges else None
-        if begin is None or self.headers.get("If-Range", f'"{tag}"') != f'"{tag}"':
+        wanted = self.headers.get("If-Range", f'"{tag}"')
+        if begin is None or (self.served.heeds and wanted != f'"{tag}"'):
             self.reply(200, headers, body)
         elif begin >= len(body):
             self.reply(416, headers | {"Content-Range": f"bytes */{len(body)}"})

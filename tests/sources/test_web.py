@@ -112,8 +112,9 @@ def test_after_an_interrupt_the_next_call_asks_for_the_rest(hub, caller, body, u
     assert hub.bodies() == [None, there]
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(hub, caller, body, url):
-    hub.pace = 0.1
+@pytest.mark.parametrize("heeds", [True, False])
+def test_a_file_that_changed_meanwhile_is_fetched_from_its_beginning(hub, caller, body, url, heeds):
+    hub.pace, hub.heeds = 0.1, heeds
     child = caller.start("pull", url)
     wait_until(caller.parts)
     child.kill()

@@ -122,7 +122,7 @@ def _go_on(client: Client, remote: Remote, part: Path, meter: Meter) -> None:
     with client.stream("GET", remote.url, headers=asked, timeout=_SILENCE) as answer:
         if have and answer.status_code == 416 and _whole(answer, have):
             return
-        if have and not _continues(answer, have):
+        if have and not _continues(answer, remote, have):
             part.unlink()
             meter.take_back(have)
             if answer.status_code in (206, 416):  # of another file: ask for all of this one
@@ -154,11 +154,18 @@ def _write(answer: Response, remote: Remote, part: Path, meter: Meter, have: int
         )
 
 
-def _continues(answer: Response, have: int) -> bool:
+def _continues(answer: Response, remote: Remote, have: int) -> bool:
     """Whether an answer is the rest of the file; what is an error is looked at elsewhere."""
     if answer.status_code == 206:
-        return str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
+        began = str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
+        return began and _same(answer, remote)
     return answer.status_code >= 400 and answer.status_code != 416
+
+
+def _same(answer: Response, remote: Remote) -> bool:
+    """Whether it is of the file that was begun; servers there are that do not heed `If-Range`."""
+    wanted, told = remote.headers.get("If-Range"), answer.headers.get("ETag")
+    return wanted is None or told is None or not wanted.startswith('"') or wanted == told
 
 
 def _whole(answer: Response, have: int) -> bool:
