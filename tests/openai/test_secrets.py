@@ -148,6 +148,20 @@ class TestWhoGetsIt:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+async def test_a_login_of_the_users_own_opens_where_there_is_no_key(
+    name, server: FaultServer, connect
+) -> None:
+    async with connect(headers=[f"{name}: Basic dTpw"]) as model:
+        await model.chat(HI, max_tokens=2)
+    assert {received.headers["authorization"] for received in server.received} == {"Basic dTpw"}
+    server.received.clear()
+    async with connect(headers=[f"{name}: Basic dTpw"], api_key=CANARY) as model:
+        await model.chat(HI, max_tokens=2)
+    assert {got.headers["authorization"] for got in server.received} == {f"Bearer {CANARY}"}
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("header", ["Authorization", "api-key"])
 async def test_a_redirect_takes_it_to_its_own_server_only(
     header, server: FaultServer, connect

@@ -34,6 +34,8 @@ _OUTSIDE: Final = (openai.OpenAIError, httpx2.RequestError, httpx2.InvalidURL)
 _HUNG_UP: Final = "ServerDisconnectedError"
 _NAME: Final = re.compile(r"\w+Error")
 
+AUTHORIZATION: Final = "authorization"
+
 KEPT_OPEN: Final = 100
 """Connections kept for the next requests; each costs a file descriptor here and there."""
 
@@ -172,7 +174,7 @@ def _client(options: LoadOptions, *, on_asyncio: bool) -> AsyncOpenAI:
         api_key="unused",  # the key is in the headers of each request
         base_url=options.url,
         max_retries=0,  # ours are counted, and keep to the deadlines
-        default_headers=dict(options.headers),
+        default_headers={n: v for n, v in options.headers if n.lower() != AUTHORIZATION},
         default_query=dict(options.query),
         http_client=_transport(options, on_asyncio=on_asyncio),
     )
@@ -182,13 +184,16 @@ def _client(options: LoadOptions, *, on_asyncio: bool) -> AsyncOpenAI:
 
 
 def _access(options: LoadOptions) -> dict[str, str | openai.Omit]:
-    """Return the header that opens the door, in the form this server wants."""
+    """Return the header that opens the door, in the form this server wants.
+
+    Without a key, a header of the user's own may: a proxy in front of the server wants a login.
+    """
     key, name = options.api_key, options.auth_header
-    if key is None:
-        return {"Authorization": openai.Omit()}
-    if name.lower() == "authorization":
+    if key is not None and name.lower() == AUTHORIZATION:
         return {"Authorization": f"Bearer {key.reveal()}"}
-    return {"Authorization": openai.Omit(), name: key.reveal()}
+    own = [value for header, value in options.headers if header.lower() == AUTHORIZATION]
+    access = {"Authorization": own[-1] if own else openai.Omit()}
+    return access if key is None else {**access, name: key.reveal()}
 
 
 def _transport(options: LoadOptions, *, on_asyncio: bool) -> httpx2.AsyncClient:
