@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -71,6 +73,14 @@ def test_what_is_searched_again_does_not_grow_with_the_piece(boundary):
     for _ in range(1000):
         list(stage.feed(Delta("abcdefgh")))
     assert len(stage._tail) < 10
+
+
+@pytest.mark.parametrize("mark", ["\n", "\n ", " ", "！", "。」", ".", "…”"])
+@BOUNDARIES
+def test_a_model_that_repeats_a_mark_for_ever_does_not_hold_up_the_event_loop(boundary, mark):
+    begun = perf_counter()
+    assert split(boundary, ["One", *[mark] * 1500])
+    assert perf_counter() - begun < 3
 
 
 @pytest.mark.parametrize(

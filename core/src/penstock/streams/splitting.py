@@ -27,15 +27,17 @@ _SPACE = (
 _CLOSING = "\"')]”’»"
 _CJK_END, _CJK_CLOSING = "。！？", "”’」』）"
 
+# Each pattern begins to match at one place of a run of marks, so that a search takes no longer than
+# the run is: a model may repeat a mark for ever, and what follows the run is still to come.
 WORD = Boundary(re.compile(r"(?<=\S)\s+(?=\S)"), _SPACE)
 SENTENCE = Boundary(
     re.compile(
         rf"[.!?…][{re.escape(_CLOSING)}]*\s+(?=\S)"
-        rf"|[{_CJK_END}]+[{_CJK_CLOSING}]*\s*(?=[^\s{_CJK_END}{_CJK_CLOSING}])"
+        rf"|(?<![{_CJK_END}])[{_CJK_END}]+[{_CJK_CLOSING}]*\s*(?=[^\s{_CJK_END}{_CJK_CLOSING}])"
     ),
     ".!?…" + _CLOSING + _CJK_END + _CJK_CLOSING + _SPACE,
 )
-PARAGRAPH = Boundary(re.compile(r"\n[^\S\n]*\n\s*(?=\S)"), _SPACE)
+PARAGRAPH = Boundary(re.compile(r"(?<!\s)[^\S\n]*\n[^\S\n]*\n\s*(?=\S)"), _SPACE)
 
 
 class Split(Stage[Delta, str]):
