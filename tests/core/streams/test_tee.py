@@ -8,6 +8,7 @@ import time
 import anyio
 import pytest
 from penstock.errors import EngineError, StreamClosed, UsageError
+from penstock.request import Deadlines
 from penstock.streams import Stage
 from penstock.streams.tee import LEAD
 from penstock.testing import Fail, Pause
@@ -255,3 +256,15 @@ async def test_the_fast_reader_goes_on_with_each_item_the_slow_one_takes(countin
                     assert len(one) == LEAD + taken
                     await anext(slow)
             tasks.cancel_scope.cancel()
+
+
+async def test_a_deadline_that_passes_while_one_waits_for_the_other_keeps_no_core_busy(saying):
+    async with saying(*MANY) as model:
+        gen = model.complete("", deadlines=Deadlines(idle=0.05))
+        first, second = gen.tee()
+        busy = time.process_time()
+        with anyio.move_on_after(1) as waited:
+            await gather([], first)
+        assert waited.cancelled_caught
+        assert time.process_time() - busy < 0.5
+        assert len(await second.collect()) == len(MANY)

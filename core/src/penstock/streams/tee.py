@@ -112,7 +112,8 @@ class _Branch(Stream[T], Generic[T]):
         return item
 
     def due(self) -> float | None:
-        return self._shared.source.due()
+        shared = self._shared  # held up, the source is not asked, so what is due there must wait
+        return None if shared.held_up else shared.source.due()
 
     def ready(self) -> bool:
         shared = self._shared
