@@ -225,6 +225,24 @@ async def test_dropping_the_iterator_stops_the_engine(counting, flavour, stopped
         await stopped(gen, made)
 
 
+async def test_leaving_stops_the_engine_though_the_callback_of_the_end_fails(
+    counting, flavour, stopped
+):
+    made = []
+
+    def fail(completion):
+        raise Kaputt("in the callback")
+
+    async with counting(made, flavour=flavour) as model:
+        gen = model.chat([{"role": "user", "content": "go"}], on_end=fail)
+        with pytest.raises(Kaputt):
+            async with gen:
+                reader = aiter(gen)
+                await anext(reader)
+        await stopped(gen, made)
+        assert gen.completion.finish_reason == "stopped"
+
+
 async def test_dropping_everything_stops_the_engine(counting, flavour):
     made = []
     async with counting(made, flavour=flavour) as model:

@@ -198,11 +198,13 @@ class Generation(DeltaStream, Generic[R]):
             self.leave()
 
     def leave(self, reason: Leaving = "stopped") -> None:
-        if self._completion is None:
-            self._claimed = True
-            self._conclude(reason)
-        if self._started:
-            self._channel.leave()
+        try:
+            if self._completion is None:
+                self._claimed = True
+                self._conclude(reason)
+        finally:  # a callback that fails there must not leave the engine at work
+            if self._started:
+                self._channel.leave()
 
     async def idle(self) -> None:
         """Wait until the engine works for this generation no more; at once if it never did."""
