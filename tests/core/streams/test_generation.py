@@ -307,6 +307,23 @@ async def test_a_stop_from_a_thread_ends_the_loop(saying, flavour):
         timer.join()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal here")
+async def test_a_stop_from_a_signal_handler_wakes_a_loop_that_sleeps(saying, flavour):
+    me = threading.get_ident()
+    async with saying("a", Stall(), flavour=flavour) as model:
+        gen = model.complete("")
+        before = signal.signal(signal.SIGUSR1, lambda signum, frame: gen.stop())
+        later = threading.Timer(0.1, signal.pthread_kill, (me, signal.SIGUSR1))
+        later.start()
+        begun = perf_counter()
+        with anyio.move_on_after(5):
+            await gen
+        assert perf_counter() - begun < 3
+        assert gen.completion.finish_reason == "stopped"
+        later.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
 async def test_leaving_after_the_end_changes_nothing(saying):
     async with saying("a") as model:
         gen = model.complete("")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -15,7 +17,7 @@ import anyio
 if TYPE_CHECKING:
     from anyio.lowlevel import RunVar
 
-__all__ = ["Bell", "Bells", "CallBell", "LoopBell", "LoopDoor", "ThreadBell"]
+__all__ = ["Bell", "Bells", "CallBell", "LoopBell", "LoopDoor", "ThreadBell", "rouse"]
 
 
 class _Asyncio(Protocol):
@@ -113,6 +115,22 @@ def _threshold() -> _Threshold:
         found = _Threshold()
         variable.set(found)
         return found
+
+
+def rouse() -> None:
+    """Wake the event loop of this thread, if it has one.
+
+    A signal handler runs on the loop's own thread, though the loop may be asleep. That of asyncio
+    does not wake for a signal, and what was rung stays unheard; uvloop and trio do.
+    """
+    asyncio = sys.modules.get("asyncio")  # where such a loop runs, it was imported
+    if asyncio is not None:
+        with suppress(RuntimeError):  # no loop here, or none of its kind
+            asyncio.get_running_loop().call_soon_threadsafe(_wake)
+
+
+def _wake() -> None:
+    """Do nothing: the loop looks around."""
 
 
 class Bell(ABC):

@@ -14,6 +14,7 @@ from penstock.errors import DeadlineExceeded, GenerationError, PenstockError, Us
 from penstock.events import Aside, Completion, ContextReport, Delta, FinishReason, Logprob
 from penstock.forms import judged
 from penstock.request import Deadlines, Sampling
+from penstock.streams.bells import rouse
 from penstock.streams.deadlines import Patience
 from penstock.streams.deltas import DeltaStream
 from penstock.streams.job import Job
@@ -194,6 +195,7 @@ class Generation(DeltaStream, Generic[R]):
         self._over = self._claimed = True
         if self._started:
             self._channel.leave()
+            rouse()
         else:
             self.leave()
 
