@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import subprocess
 import sys
 import threading
@@ -224,3 +226,67 @@ def test_ctrl_c_in_a_loop_ends_the_program_in_order():
     )
     assert done.stdout.split() == ["abc", "interrupted"]
     assert done.stderr == ""
+
+
+LEFT_OPEN = """
+from contextlib import ExitStack
+from penstock import sync
+
+exits = ExitStack()
+model = exits.enter_context(sync.load({target!r}, options={{"delay": 0.01}}))
+words = iter(model.complete("a story that goes on " * 99).words())
+print(next(words))
+"""
+
+
+def test_a_program_ends_though_it_leaves_a_model_open(target):
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN.format(target=target)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a \n", "")
+
+
+def test_a_model_that_was_left_is_not_kept_for_the_end_of_the_program(target, monkeypatch):
+    kept = []
+    monkeypatch.setattr(atexit, "register", lambda call, *_: kept.append(call))
+    monkeypatch.setattr(atexit, "unregister", kept.remove)
+    with sync.load(target):
+        assert len(kept) == 1
+    assert kept == []
+
+
+FORKED = """
+import os, threading
+from penstock import sync
+
+loaded, over = threading.Event(), threading.Event()
+
+def serve():
+    with sync.load("echo-blocking:"):
+        loaded.set()
+        over.wait()
+
+server = threading.Thread(target=serve)
+server.start()
+loaded.wait()
+child = os.fork()
+if child:
+    print(os.waitpid(child, 0)[1])
+    over.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_ends_without_the_model_of_its_parent():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")

@@ -6,6 +6,8 @@ objects: generations are read with `for`, and `gen.result()` stands for `await g
 
 from __future__ import annotations
 
+import atexit
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -69,7 +71,10 @@ def load(
 
 
 class Loading:
-    """A model about to be loaded; enter it with `with`."""
+    """A model about to be loaded; enter it with `with`.
+
+    One that is never left is closed when the program ends.
+    """
 
     def __init__(self, inner: loading.Loading) -> None:
         self._inner = inner
@@ -82,6 +87,8 @@ class Loading:
             portal = exits.enter_context(start_blocking_portal())
             model = exits.enter_context(portal.wrap_async_context_manager(self._inner))
             self._exits = exits.pop_all()
+        # Later than that its thread stands still, and who collects it waits for ever.
+        atexit.register(self._close, os.getpid())
         return Model(model, portal)
 
     def __exit__(
@@ -90,7 +97,12 @@ class Loading:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        atexit.unregister(self._close)
         self._exits.__exit__(kind, error, trace)
+
+    def _close(self, process: int) -> None:
+        if os.getpid() == process:  # a fork has none of the threads that would do it
+            self._exits.close()
 
 
 class Model:
