@@ -41,6 +41,15 @@ class Exploding(Backend):
         raise ZeroDivisionError("in the engine's own code")
 
 
+class Panic(BaseException):
+    """As engines in other languages raise it."""
+
+
+class Panicking(Backend):
+    async def load(self, spec, progress):
+        raise Panic("index out of bounds")
+
+
 class Empty(Backend):
     async def load(self, spec, progress):
         return None
@@ -72,6 +81,39 @@ async def test_the_backend_gets_the_rest_of_the_target_and_the_options(registry)
     assert backend.specs == [
         penstock.ModelSpec(source="some-id", path=None, device="cuda:1", options={"n": 1})
     ]
+
+
+async def test_a_panic_of_a_backend_is_its_error(registry):
+    loading = penstock.load("mine:x", registry=registry(Panicking()))
+    with pytest.raises(LoadError, match="'mine' could not load 'x': Panic") as told:
+        async with loading:
+            pass
+    assert isinstance(told.value.__cause__, Panic)
+    with pytest.raises(LoadError, match="Panic"):
+        async for _ in penstock.load("mine:x", registry=registry(Panicking())).progress():
+            pass
+
+
+async def test_an_engine_is_freed_if_nobody_hears_that_it_is_ready(registry):
+    freed = []
+
+    class Freed(EchoEngine):
+        async def aclose(self):
+            await anyio.sleep(0)
+            freed.append(self)
+
+    class Loads(Backend):
+        async def load(self, spec, progress):
+            return Freed()
+
+    def told(progress):
+        if progress.phase == "ready":
+            raise ZeroDivisionError("in the program's own code")
+
+    with pytest.raises(ZeroDivisionError):
+        async with penstock.load("mine:x", registry=registry(Loads()), on_progress=told):
+            pass
+    assert len(freed) == 1
 
 
 def test_a_policy_that_there_is_not_is_refused_before_anything_is_loaded():

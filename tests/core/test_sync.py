@@ -163,6 +163,12 @@ def test_deadlines_pass_in_threads_too(target):
         assert generation.completion.text == "abc"
 
 
+def test_a_deadline_may_be_farther_than_a_thread_can_wait(target):
+    with sync.load(target, options={"delay": 0.02}) as model:
+        generation = model.complete("abc", deadlines=Deadlines(idle=1e12, total=1e300))
+        assert "".join(delta.text for delta in generation) == "abc"
+
+
 def test_a_load_that_fails_leaves_no_thread_behind(target):
     before = threading.active_count()
     with pytest.raises(LoadError), sync.load(target, options={"fail_load": True}):

@@ -25,6 +25,7 @@ from penstock.progress import Forward
 from penstock.registry import Registry
 from penstock.request import Deadlines, Policy, Sampling, policy_of
 from penstock.sources import SourceContext
+from penstock.streams.pump import steers
 from penstock.streams.pumps import pump_for
 from penstock.values import dataclass
 from penstock.watching import BesideLoad, Watch, free
@@ -272,10 +273,13 @@ class _Loader:
         assert choice is not None
         name, spec = await self._located(choice)
         engine = await self._load(choice.registry, name, spec)
-        template = self._asked.chat_template or choice.chat_template
-        if template is not None:
-            await self._format(engine, template)
-        self._forward(LoadProgress("ready", 1.0))
+        try:
+            self._format(engine, self._asked.chat_template or choice.chat_template)
+            self._forward(LoadProgress("ready", 1.0))
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await free(engine)
+            raise
         return engine
 
     def _choose(self) -> Choice:
@@ -309,7 +313,9 @@ class _Loader:
             engine = await backend.load(spec, self._forward)
         except PenstockError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if steers(error) and not isinstance(error, Exception):
+                raise
             raise LoadError(
                 f"backend {name!r} could not load {spec.source!r}: {error!r}",
                 hint="`penstock doctor` looks at the backends",
@@ -320,12 +326,12 @@ class _Loader:
             engine.info = replace(engine.info, backend=name)
         return engine
 
-    async def _format(self, engine: AnyEngine, template: str) -> None:
-        if not engine.info.capabilities.messages:
-            engine.info = replace(engine.info, chat_template=template)
+    def _format(self, engine: AnyEngine, template: str | None) -> None:
+        if template is None:
             return
-        await free(engine)
-        raise Unsupported(
-            f"{engine.info.name!r} makes prompts of messages by itself",
-            hint="Leave chat_template out",
-        )
+        if engine.info.capabilities.messages:
+            raise Unsupported(
+                f"{engine.info.name!r} makes prompts of messages by itself",
+                hint="Leave chat_template out",
+            )
+        engine.info = replace(engine.info, chat_template=template)

@@ -175,7 +175,7 @@ class ThreadBell(Bell):
 
     def wait(self, seconds: float | None = None) -> None:
         """Sleep until the bell rings, at most `seconds`."""
-        self._event.wait(seconds)
+        self._event.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
 
 
 class CallBell(Bell):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import anyio
+
 from penstock.errors import ModelClosed
 from penstock.streams.job import Job
 
-__all__ = ["Pump", "closed_error"]
+__all__ = ["Pump", "closed_error", "steers"]
+
+_STEERING = (BaseExceptionGroup, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 class Pump(ABC):
@@ -25,6 +29,14 @@ class Pump(ABC):
     @abstractmethod
     def running(self) -> int:
         """How many generations the engine is at work on."""
+
+
+def steers(error: BaseException) -> bool:
+    """Whether an error steers the program, and goes its way: an end, an interrupt, a cancellation.
+
+    The panic of an engine is none, though it may not be an `Exception` either.
+    """
+    return isinstance(error, (*_STEERING, anyio.get_cancelled_exc_class()))
 
 
 def closed_error(name: str) -> ModelClosed:

@@ -15,7 +15,7 @@ from penstock.errors import ModelClosed
 from penstock.events import EngineEvent
 from penstock.streams.bells import Bells, LoopBell, LoopDoor
 from penstock.streams.job import Job
-from penstock.streams.pump import Pump, closed_error
+from penstock.streams.pump import Pump, closed_error, steers
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -24,10 +24,6 @@ __all__ = ["CLOSE_GRACE", "TaskPump"]
 
 CLOSE_GRACE = 5.0
 """Seconds an async engine gets to close a generation that was left."""
-
-
-_STEERING = (BaseExceptionGroup, GeneratorExit, KeyboardInterrupt, SystemExit)
-"""What passes through a task untouched, cancellation apart."""
 
 
 class TaskPump(Pump):
@@ -160,8 +156,7 @@ async def _error_in(call: Callable[[], Awaitable[object]]) -> BaseException | No
     try:
         await call()
     except BaseException as error:
-        # A panic of an engine travels to the consumer too; what steers the program goes its way.
-        if isinstance(error, (*_STEERING, anyio.get_cancelled_exc_class())):
+        if steers(error):
             raise
         return error
     return None
