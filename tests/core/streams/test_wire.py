@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from penstock.events import Prefill, Token
+from penstock.events import Prefill, Report, Token
 from penstock.request import Deadlines
 from penstock.testing import Fail, Pause, Stall
 
@@ -125,3 +125,11 @@ async def test_an_event_is_there_before_the_engine_goes_on(saying):
         async for event in model.complete("").sse():
             assert event == 'data: {"text": "a", "tokens": 1}\n\n'
             break
+
+
+@pytest.mark.parametrize("form", ["sse", "ndjson"])
+async def test_figures_that_json_does_not_have_are_left_out(form, saying, items_of):
+    report = Report(details={"speed": float("inf"), "share": float("nan"), "slot": 3.0})
+    async with saying(report, Token(1, b"a")) as model:
+        lines = await items_of(getattr(model.complete(""), form)())
+    assert '"details": {"slot": 3.0}' in lines[-1]

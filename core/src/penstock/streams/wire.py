@@ -76,7 +76,8 @@ def completion_record(completion: Completion, *, text: bool = False) -> dict[str
     """Return a completion as plain data for JSON; what is not known is left out.
 
     JSON has no infinity: the bias of a token that is banned is null, and so is the log probability
-    of one that is impossible. The bytes of a token are numbers, beside its text.
+    of one that is impossible; of the engine's details, such a figure is left out. The bytes of a
+    token are numbers, beside its text.
     """
     record = asdict(replace(completion, effective=Sampling(), logprobs=(), parsed=None))
     record["effective"] = _options_record(completion.effective)
@@ -120,5 +121,6 @@ def _finite(value: float) -> float | None:
 
 def _plain(value: object) -> object:
     if isinstance(value, dict):
-        return {name: inner for name, inner in value.items() if inner is not None}
-    return value
+        plain = {name: _plain(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in plain.items() if inner is not None}
+    return _finite(value) if isinstance(value, float) else value
