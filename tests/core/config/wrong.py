@@ -309,7 +309,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "secret number": (
         CLOUD + "api_key = 12345678\n",
         [
-            'penstock.toml:4: models.cloud.api_key = "***": must be a text',
+            'penstock.toml:4: models.cloud.api_key = "***": must be a text of printable ASCII characters',
         ],
     ),
     "secret misspelt": (

@@ -82,6 +82,10 @@ def completion_record(completion: Completion, *, text: bool = False) -> dict[str
     record = asdict(replace(completion, effective=Sampling(), logprobs=(), parsed=None))
     record["effective"] = _options_record(completion.effective)
     record["logprobs"] = [_logprob_record(logprob) for logprob in completion.logprobs] or None
+    record["details"] = {
+        name: _finite(fact) if isinstance(fact, float) else fact
+        for name, fact in completion.details.items()
+    }
     if not text:
         del record["text"]
     beside = ("reasoning", "refusal", "tool_calls", "retries", "details")
@@ -121,6 +125,5 @@ def _finite(value: float) -> float | None:
 
 def _plain(value: object) -> object:
     if isinstance(value, dict):
-        plain = {name: _plain(inner) for name, inner in value.items()}
-        return {name: inner for name, inner in plain.items() if inner is not None}
-    return _finite(value) if isinstance(value, float) else value
+        return {name: inner for name, inner in value.items() if inner is not None}
+    return value
