@@ -10,6 +10,7 @@ import penstock
 import pytest
 from penstock import Deadlines
 from penstock.errors import DeadlineExceeded, LoadError, UsageError
+from penstock.loading import Loading
 
 pytestmark = pytest.mark.anyio
 
@@ -145,3 +146,59 @@ async def test_a_model_that_is_never_entered_is_warned_of_and_freed(target):
         while engine() is not None:  # kept by its own thread, until it is closed
             await anyio.sleep(0.01)
             gc.collect()
+
+
+@pytest.mark.parametrize("target", ["echo:", "echo-blocking:", "echo-batching:"])
+async def test_one_that_is_warned_of_is_freed_where_warnings_are_errors(target, monkeypatch):
+    loading = penstock.load(target)
+    async for _ in loading.progress():
+        pass
+    engine = weakref.ref(loading._beside.engine)
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    del loading
+    gc.collect()
+    assert [type(one.exc_value) for one in unraisable] == [ResourceWarning]
+    unraisable.clear()
+    with anyio.fail_after(5):
+        while engine() is not None:
+            await anyio.sleep(0.01)
+            gc.collect()
+
+
+async def test_leaving_when_the_load_is_over_already_frees_its_engine_unsaid():
+    loading = penstock.load("echo:")
+    async for progress in loading.progress():
+        if progress.phase == "ready":
+            break
+    assert loading._beside.over
+    engine = weakref.ref(loading._beside.engine)
+    del loading
+    gc.collect()
+    with anyio.fail_after(5):
+        while engine() is not None:
+            await anyio.sleep(0.01)
+            gc.collect()
+
+
+async def test_one_may_leave_when_it_is_ready_and_enter():
+    loading = penstock.load("echo:")
+    async for progress in loading.progress():
+        if progress.phase == "ready":
+            break
+    engine = loading._beside.engine
+    async with loading as model:
+        assert model.engine is engine
+
+
+class Panic(BaseException):
+    """As engines in other languages raise it."""
+
+
+async def test_a_panic_is_told_to_the_watcher():
+    async def make():
+        raise Panic("index out of bounds")
+
+    with pytest.raises(Panic):
+        async for _ in Loading(make).progress():
+            pass

@@ -64,8 +64,6 @@ async def test_cancelling_a_download_keeps_what_came_and_the_next_load_goes_on(h
     assert hub.bodies()[-1] > 400_000  # its last chunk may have been on its way
 
 
-# A load may be over before its last phase was seen: then there is a model, which nobody enters.
-@pytest.mark.filterwarnings("ignore:a model was loaded and never entered:ResourceWarning")
 @pytest.mark.parametrize("phase", PHASES[:-1])
 async def test_cancelling_is_heeded_in_every_phase_and_the_next_load_is_as_good(hub, url, phase):
     before = threading.active_count()

@@ -16,7 +16,7 @@ from penstock.request import (
     CallOptions,
     Policy,
     Sampling,
-    policy_of,
+    assert_policy,
 )
 
 __all__ = ["honoured", "known", "seeded"]
@@ -43,7 +43,7 @@ def honoured(
     The engine honours what `info` says, and somebody else those in `besides`. Raises `Unsupported`
     where the policy is `error`, and `UsageError` for a policy that there is not.
     """
-    policy = policy_of(policy)
+    assert_policy(policy)
     able = info.capabilities.options
     refused = (ENGINE_OPTIONS & set(wanted.chosen())) - able - besides
     if not refused:

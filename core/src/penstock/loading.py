@@ -23,7 +23,7 @@ from penstock.errors import (
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
-from penstock.request import Deadlines, Policy, Sampling, policy_of
+from penstock.request import Deadlines, Policy, Sampling, assert_policy
 from penstock.sources import SourceContext
 from penstock.streams.pump import steers
 from penstock.streams.pumps import pump_for
@@ -109,7 +109,7 @@ class Defaults:
 
     def __post_init__(self) -> None:
         if self.unsupported is not None:
-            policy_of(self.unsupported)
+            assert_policy(self.unsupported)
 
     def over(self, base: Defaults) -> Defaults:
         """Return these, with what is not set here taken from `base`."""
@@ -167,13 +167,14 @@ class Loading:
     def __del__(self) -> None:
         beside = getattr(self, "_beside", None)
         if beside is not None and beside.engine is not None:
-            warnings.warn(
-                "a model was loaded and never entered: `async with loading as model`",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
-            beside.discard()
+            beside.discard()  # before the warning, which may be an error
+            if not beside.left:
+                warnings.warn(
+                    "a model was loaded and never entered: `async with loading as model`",
+                    ResourceWarning,
+                    stacklevel=2,
+                    source=self,
+                )
 
     async def __aenter__(self) -> Model:
         if self._model is not None:
@@ -274,7 +275,7 @@ class _Loader:
         name, spec = await self._located(choice)
         engine = await self._load(choice.registry, name, spec)
         try:
-            self._format(engine, self._asked.chat_template or choice.chat_template)
+            _format(engine, self._asked.chat_template or choice.chat_template)
             self._forward(LoadProgress("ready", 1.0))
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -314,7 +315,7 @@ class _Loader:
         except PenstockError:
             raise
         except BaseException as error:
-            if steers(error) and not isinstance(error, Exception):
+            if steers(error):
                 raise
             raise LoadError(
                 f"backend {name!r} could not load {spec.source!r}: {error!r}",
@@ -326,12 +327,13 @@ class _Loader:
             engine.info = replace(engine.info, backend=name)
         return engine
 
-    def _format(self, engine: AnyEngine, template: str | None) -> None:
-        if template is None:
-            return
-        if engine.info.capabilities.messages:
-            raise Unsupported(
-                f"{engine.info.name!r} makes prompts of messages by itself",
-                hint="Leave chat_template out",
-            )
-        engine.info = replace(engine.info, chat_template=template)
+
+def _format(engine: AnyEngine, template: str | None) -> None:
+    if template is None:
+        return
+    if engine.info.capabilities.messages:
+        raise Unsupported(
+            f"{engine.info.name!r} makes prompts of messages by itself",
+            hint="Leave chat_template out",
+        )
+    engine.info = replace(engine.info, chat_template=template)

@@ -27,7 +27,7 @@ __all__ = [
     "Policy",
     "Request",
     "Sampling",
-    "policy_of",
+    "assert_policy",
 ]
 
 Biases: TypeAlias = Mapping[int, float] | Sequence[tuple[int, float]]
@@ -35,11 +35,10 @@ Policy: TypeAlias = Literal["error", "warn", "drop"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 
-def policy_of(asked: Policy) -> Policy:
-    """Return what is to happen to options that are not honoured. Raises `UsageError`."""
+def assert_policy(asked: Policy) -> None:
+    """Raise `UsageError` for a policy that there is not."""
     if asked not in POLICIES:
         raise UsageError(f"unsupported={asked!r}", hint=f"It is one of {', '.join(POLICIES)}")
-    return asked
 
 
 def _is_number(value: object) -> bool:

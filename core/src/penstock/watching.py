@@ -11,6 +11,7 @@ import anyio
 
 from penstock.backend import AnyEngine, Engine, LoadProgress
 from penstock.streams.bells import LoopDoor
+from penstock.streams.pump import steers
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -22,14 +23,15 @@ class BesideLoad:
     """A load in a task of its own, which no block owns: it ends when its watcher leaves.
 
     `tell` takes progress from any thread. `engine` and `error` are how it ended; both are None
-    where it was left.
+    where it was `left` before.
     """
 
     def __init__(self, make: Callable[[], Awaitable[AnyEngine]]) -> None:
         self.engine: AnyEngine | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.events: deque[LoadProgress] = deque()
         self.joined = False
+        self.left = False
         self._door = LoopDoor()
         self._scope: CancelScope = anyio.CancelScope()
         self._ended = anyio.Event()
@@ -82,8 +84,10 @@ class BesideLoad:
         try:
             with self._scope:
                 self.engine = await make()
-        except Exception as error:  # noqa: BLE001  # raised where somebody watches or waits
-            self.error = error
+        except BaseException as error:
+            if steers(error):
+                raise
+            self.error = error  # raised where somebody watches or waits
         finally:
             self._task = None
             self._ended.set()
@@ -97,6 +101,7 @@ class BesideLoad:
 
     def _left(self) -> None:
         if not self.joined:
+            self.left = True
             self._scope.cancel()
 
     def _spawn_freeing(self, engine: AnyEngine) -> None:
@@ -113,6 +118,7 @@ class Watch:
     def __init__(self, start: Callable[[], BesideLoad]) -> None:
         self._start = start
         self._load: BesideLoad | None = None
+        self._ended = False
 
     def __aiter__(self) -> Watch:
         return self
@@ -124,13 +130,14 @@ class Watch:
         await load.news()
         if load.events:
             return load.events.popleft()
+        self._ended = True
         if load.error is not None:
             raise load.error
         raise StopAsyncIteration
 
     def __del__(self) -> None:
         load = getattr(self, "_load", None)
-        if load is not None and not load.over:
+        if load is not None and not self._ended:
             load.leave()
 
 

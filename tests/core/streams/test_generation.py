@@ -434,6 +434,15 @@ async def test_an_error_carries_what_there_was_and_its_cause(saying, flavour):
     assert isinstance(caught.value.__cause__, Kaputt)
 
 
+async def test_several_errors_at_once_are_one_of_the_engine_and_end_no_model(saying, flavour):
+    several = Fail(ExceptionGroup("in its tasks", [Kaputt()]))
+    async with saying("a", several, flavour=flavour) as model:
+        for _ in range(2):
+            with pytest.raises(EngineError, match="in its tasks") as caught:
+                await model.complete("")
+            assert caught.value.partial.text == "a"
+
+
 async def test_an_error_is_raised_by_await_each_time(saying):
     async with saying(BROKEN) as model:
         gen = model.complete("")

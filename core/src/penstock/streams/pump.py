@@ -12,6 +12,7 @@ from penstock.streams.job import Job
 __all__ = ["Pump", "closed_error", "steers"]
 
 _STEERING = (BaseExceptionGroup, GeneratorExit, KeyboardInterrupt, SystemExit)
+"""Of these, groups that are an `Exception` hold nothing else."""
 
 
 class Pump(ABC):
@@ -36,6 +37,8 @@ def steers(error: BaseException) -> bool:
 
     The panic of an engine is none, though it may not be an `Exception` either.
     """
+    if isinstance(error, Exception):
+        return False
     return isinstance(error, (*_STEERING, anyio.get_cancelled_exc_class()))
 
 
