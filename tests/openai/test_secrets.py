@@ -155,10 +155,17 @@ async def test_a_login_of_the_users_own_opens_where_there_is_no_key(
     async with connect(headers=[f"{name}: Basic dTpw"]) as model:
         await model.chat(HI, max_tokens=2)
     assert {received.headers["authorization"] for received in server.received} == {"Basic dTpw"}
-    server.received.clear()
-    async with connect(headers=[f"{name}: Basic dTpw"], api_key=CANARY) as model:
-        await model.chat(HI, max_tokens=2)
-    assert {got.headers["authorization"] for got in server.received} == {f"Bearer {CANARY}"}
+
+
+def test_two_logins_are_refused_and_that_of_the_environment_gives_way(monkeypatch) -> None:
+    login = ["authorization: Basic dTpw"]
+    with pytest.raises(errors.UsageError, match="two logins") as caught:
+        LoadOptions.of({"headers": login, "api_key": CANARY})
+    assert CANARY not in spoken(caught.value)
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    assert LoadOptions.of({"headers": login}).api_key is None
+    both = LoadOptions.of({"headers": login, "auth_header": "api-key"})
+    assert both.api_key == Secret(CANARY)
 
 
 @pytest.mark.anyio

@@ -29,7 +29,7 @@ class LoadOptions:
     The server
     base_url              up to and with `/v1`; None takes OPENAI_BASE_URL, else OpenAI's own
     api_key               None takes OPENAI_API_KEY, but only for a server that comes from the
-                          environment or is OpenAI; empty sends none
+                          environment or is OpenAI, and has no login in `headers`; empty sends none
     auth_header           the header the key goes in: "Authorization" (as a bearer), or, as Azure
                           wants it, "api-key"
     organization, project  OpenAI's, sent as headers
@@ -97,6 +97,11 @@ class LoadOptions:
             value = getattr(made, name)
             if not holds(value):
                 raise _wrong(name, value, expected)
+        if made.api_key and made._has_login:
+            raise UsageError(
+                "there are two logins: 'api_key', and a header 'Authorization'",
+                hint="Give one, or name another header for the key with auth_header",
+            )
         return made._from_environment()
 
     @property
@@ -119,12 +124,22 @@ class LoadOptions:
         """Whether the server is on this machine."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
+    @property
+    def _has_login(self) -> bool:
+        """Whether the user's own headers have what the key would be in."""
+        name = self.auth_header.lower()
+        return any(header.lower() == name for header, _ in self.headers)
+
     def _from_environment(self) -> LoadOptions:
-        """Look there; its key goes to its own server, or to OpenAI, and to nobody else."""
+        """Look there; its key goes to its own server, or to OpenAI, and to nobody else.
+
+        It gives way to a login in the user's own headers.
+        """
         given = self.base_url
         base_url = given or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         key = self.api_key
-        if key is None and (given is None or base_url.rstrip("/") == OPENAI_URL):
+        own_server = given is None or base_url.rstrip("/") == OPENAI_URL
+        if key is None and own_server and not self._has_login:
             key = _key_of_environment()
         return replace(self, base_url=base_url, api_key=key or None)
 
