@@ -24,7 +24,9 @@ _TO_MAKE = (
     "__getstate__",
     "__setstate__",
 )
+"""What it takes to make an instance."""
 _TO_LOOK = ("__dataclass_params__", "__repr__", "__eq__", "__hash__")
+"""What it takes to look at one, which most programs do with none."""
 _ONE_AT_A_TIME = RLock()
 
 

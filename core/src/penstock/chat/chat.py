@@ -218,9 +218,11 @@ class Chat:
         returned `KeptState` says why. Raises `UsageError` for a file that cannot be written.
         """
         self._refuse_answering("save")
+        from pathlib import Path
+
         from penstock.chat import transcripts  # 10 ms that only files cost
 
-        path = transcripts.located(path)
+        path = Path(path)
         beside = transcripts.state_path(path)
         kept = await self._save_state(beside) if state else KeptState()
         transcript = transcripts.Transcript(
@@ -244,9 +246,11 @@ class Chat:
         summarize: Summarize | None = None,
     ) -> Self:
         """Go on with a conversation that was saved; see `Model.load_session`."""
+        from pathlib import Path
+
         from penstock.chat import transcripts  # as above
 
-        path = transcripts.located(path)
+        path = Path(path)
         told = await anyio.to_thread.run_sync(transcripts.read, path)
         chat = cls(
             model,

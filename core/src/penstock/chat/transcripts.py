@@ -39,11 +39,6 @@ class Transcript:
     state: str | None = None
 
 
-def located(path: str | Path) -> Path:
-    """Return the path of a transcript."""
-    return Path(path)
-
-
 def state_path(path: Path) -> Path:
     """Return where the engine's state of a transcript at `path` is.
 
