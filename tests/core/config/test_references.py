@@ -335,7 +335,7 @@ def test_what_is_listed_holds_no_secret(write, registry):
         {CLOUD}
         api_key = "{CANARY}"
         base_url = "https://me:{CANARY}@example.com/v1"
-        headers = ["X-Title: mine", "X-Api-Key: {CANARY}", "Authorization: Bearer {CANARY}"]
+        headers = ["X-Title: mine", "X-Api-Key: {CANARY}", "X-Login: Bearer {CANARY}"]
         query = ["access_token={CANARY}", "api-version=preview"]
     """)
     config = Config.discovered()
@@ -356,6 +356,7 @@ def test_what_is_listed_holds_no_secret(write, registry):
         f'base_url = "https://example.com/v1?se=1&sig={CANARY}"',
         f'base_url = "https://example.com/v1?X-Amz-Signature={CANARY}"',
         f'query = ["key={CANARY}"]',
+        f'headers = ["Authorization: Bearer {CANARY}"]',
         f'headers = ["Bearer {CANARY}"]',
         f'headers = ["X-Forwarded: bearer  {CANARY}"]',
     ],
