@@ -177,6 +177,13 @@ def test_explain_of_a_table_explains_all_in_it(run):
     ]
 
 
+def test_explain_knows_a_model_by_its_alias(run):
+    burst = run("config", "explain", "models.l.burst").stdout
+    assert burst.startswith("models.local.options.burst = 2\n")
+    assert burst in run("config", "explain", "models.l").stdout
+    assert run("config", "explain", "models.lo").returncode == 2
+
+
 def test_explain_of_what_nothing_sets_names_the_nearest(run):
     done = run("config", "explain", "models.local.bakend")
     assert (done.returncode, done.stdout) == (2, "")

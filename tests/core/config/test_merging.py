@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from penstock.config import Config
+from penstock.config.auditing import Auditor
+from penstock.config.choosing import choose
 from penstock.errors import ConfigError, UsageError
 
 USER = """
@@ -283,3 +285,44 @@ def test_what_holds_for_all_holds_for_models_that_are_not_in_it(write):
         ("unsupported",): "drop",
         ("sampling", "seed"): 1,
     }
+
+
+SYNONYMS = """
+[models.base]
+backend = "ctransformers"
+source = "x.bin"
+context_length = 1
+threads = 1
+[models.local]
+extends = "base"
+batch_size = 8
+"""
+
+
+@pytest.mark.parametrize("name", ["n_ctx", "context_length"])
+def test_an_option_is_overridden_by_any_of_its_names(name, write, user_file, registry):
+    """By a child, by a file that wins, and by a variable; as it is said last."""
+    user_file.write_text(SYNONYMS)
+
+    def options(**variables: str) -> dict[str, object]:
+        config = Config.discovered(environ=variables)
+        assert Auditor(config, registry).problems() == []
+        return choose(config, "local", registry).options({})
+
+    assert options() == {"context_length": 1, "threads": 1, "batch_size": 8}
+    write(f"[models.base]\n{name} = 2\n")
+    assert options() == {name: 2, "threads": 1, "batch_size": 8}
+    write(f"[models.base]\n{name} = 2\n[models.local]\nn_ctx = 3\n")
+    assert options() == {"n_ctx": 3, "threads": 1, "batch_size": 8}
+    said = options(PENSTOCK_MODELS__LOCAL__CONTEXT_LENGTH="4")
+    assert said == {"context_length": 4, "threads": 1, "batch_size": 8}
+    assert choose(Config.discovered(), "local", registry).options({name: 5})[name] == 5
+
+
+def test_an_option_by_two_names_in_one_place_is_refused(write, look):
+    write(SYNONYMS + "n_ctx = 1\ncontext_length = 2\n")
+    (told,) = look()
+    assert told == (
+        "penstock.toml:7: models.local: the ctransformers option n_ctx is given twice, as "
+        "'context_length' and 'n_ctx' (leave one of them out)"
+    )

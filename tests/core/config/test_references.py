@@ -334,6 +334,10 @@ def test_what_is_listed_holds_no_secret(write, registry):
     write(f"""
         {CLOUD}
         api_key = "{CANARY}"
+
+        [models.other]
+        extends = "cloud"
+        api_key = ""
         base_url = "https://me:{CANARY}@example.com/v1"
         headers = ["X-Title: mine", "X-Api-Key: {CANARY}", "X-Login: Bearer {CANARY}"]
         query = ["access_token={CANARY}", "api-version=preview"]

@@ -82,16 +82,19 @@ class LoadOptions:
         Raises `UsageError` for an unknown name, with the nearest right one, or a wrong value.
         """
         known = [field.name for field in fields(cls)]
-        read: dict[str, OptionValue] = {}
-        for name, value in options.items():
+        names: dict[str, str] = {}
+        for name in options:
             right = _OWN_NAMES.get(name, name)
             if right not in known:
                 raise UsageError(f"ctransformers has no option {name!r}", hint=_advice(name, known))
-            if right in read:
+            if right in names:
+                both = " and ".join(sorted([repr(name), repr(names[right])]))
                 raise UsageError(
-                    f"the ctransformers option {right} is given twice, as {name!r} too"
+                    f"the ctransformers option {right} is given twice, as {both}",
+                    hint="Leave one of them out",
                 )
-            read[right] = value
+            names[right] = name
+        read = {right: options[name] for right, name in names.items()}
         return cls(**read)  # type: ignore[arg-type]  # __post_init__ checks each type
 
 

@@ -9,7 +9,7 @@ from penstock.config.calls import sampling_of
 from penstock.config.config import Config
 from penstock.config.layers import ENTRY_KEYS, MODEL
 from penstock.config.masking import is_secretive
-from penstock.config.merging import Settings, below
+from penstock.config.merging import NONE, Settings, below
 from penstock.config.origins import Setting, dotted
 from penstock.config.paths import exists
 from penstock.config.suggestion import suggestion
@@ -52,7 +52,7 @@ class Auditor:
 
     def of_model(self, name: str, *, loaded: bool = True) -> Iterator[Problem]:
         """Yield what is wrong with one model. Unless it is `loaded`, it need not be complete."""
-        settings = self._config.of_model(name)
+        settings = self.settings_of(name)
         backend = settings.get(("backend",))
         if backend is not None and backend.value not in self._registry.backends:
             yield problem_at(backend, "there is no such backend here", self._backends_like(backend))
@@ -68,6 +68,12 @@ class Auditor:
             yield from self._incomplete(name, settings)
         yield from self.of_the_sampling(settings)
         yield from self._of_the_options(name, settings, self.takes_of(settings, target))
+
+    def settings_of(self, name: str) -> Settings:
+        """Return what holds for a model, an option under one of its names only."""
+        able = self.takes_of_model(name)
+        synonyms = able[0].synonyms if len(able) == 1 else NONE
+        return self._config.of_model(name, synonyms)
 
     def takes_of(self, settings: Settings, target: Target | None) -> list[Takes]:
         """Return what tells a model's options: its backend, or all, while none is known."""

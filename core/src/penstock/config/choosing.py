@@ -189,8 +189,8 @@ def choose(config: Config, wanted: str | None, registry: Registry) -> Choice:
         registry = registry.with_presets(config.presets)
     text = wanted or config.default or registry.default_target()
     name = config.name_of(text)
-    settings = config.of_model(name)
     auditor = Auditor(config, registry)
+    settings = config.of_model(None) if name is None else auditor.settings_of(name)
     problems = [*(auditor.of_the_sampling(settings) if name is None else auditor.of_model(name))]
     if problems:
         raise ConfigError(problems)

@@ -10,7 +10,7 @@ from typing import Any
 from penstock.config.discovery import places
 from penstock.config.environment import layer_of_flags, layer_of_variables
 from penstock.config.layers import Layer
-from penstock.config.merging import Settings, below, merged, over
+from penstock.config.merging import NONE, Settings, below, merged, over
 from penstock.config.names import Names
 from penstock.config.origins import Key, Origin, Setting
 from penstock.config.paths import expanded
@@ -22,6 +22,8 @@ from penstock.errors import ConfigError
 __all__ = ["Config"]
 
 FLAG = "--set"
+_SHARED = ("sampling", "deadlines", "unsupported")
+"""What may stand at the top, for every model."""
 
 
 class Config:
@@ -38,6 +40,8 @@ class Config:
     def __init__(self, layers: Sequence[Layer] = (), *, tolerant: bool = False) -> None:
         self.layers = tuple(_checked(layer) for layer in layers)
         self.settings: Settings = merged(layer.settings for layer in self.layers)
+        self._shared = {key: one for key, one in self.settings.items() if key[0] in _SHARED}
+        self._own = _by_model(layer.settings for layer in self.layers)
         self._tables: dict[Key, Origin] = {}
         for layer in self.layers:
             self._tables |= layer.tables
@@ -116,22 +120,24 @@ class Config:
         """Return the model that a name or an alias means, None if it means none."""
         return name if name in self.models else self.aliases.get(name)
 
-    def of_model(self, name: str | None) -> Settings:
+    def of_model(self, name: str | None, synonyms: Mapping[str, str] = NONE) -> Settings:
         """Return what holds for a model, by keys such as `("options", "n_ctx")`.
 
         What it extends and what stands at the top for every model are in it. Without a name, it is
-        what holds for a model that the configuration does not know.
+        what holds for a model that the configuration does not know. `synonyms` are other names of
+        its backend's options, with the option that each means: they override one another.
         """
-        shared = {
-            key: setting
-            for key, setting in self.settings.items()
-            if key[0] in ("sampling", "deadlines", "unsupported")
-        }
+        settings: Settings = self._shared
         if name is None:
-            return shared
+            return settings
         for one in reversed(self._names.chain(name)):
-            shared = {**over(self._said(one), shared)}
-        return shared
+            for said in self._own.get(one, ()):
+                settings = over(_inherited(said), settings, synonyms)
+        return settings
+
+    def own(self, name: str) -> Settings:
+        """Return what is said of a model itself, by the same keys."""
+        return merged(self._own.get(name, ()))
 
     def chain(self, name: str) -> tuple[str, ...]:
         """Return a model and those that it extends, the nearest first."""
@@ -140,8 +146,7 @@ class Config:
     def origin_of(self, name: str) -> Origin:
         """Return where a model is first mentioned, or its table if it has one."""
         table = self._tables.get(("models", name))
-        said = (one.origin for key, one in self.settings.items() if key[:2] == ("models", name))
-        return next(said) if table is None else table
+        return next(iter(self.own(name).values())).origin if table is None else table
 
     def all_of(self, key: Key) -> Iterator[Setting]:
         """Yield what each place says about a key, the one that wins first."""
@@ -149,9 +154,22 @@ class Config:
             if key in layer.settings:
                 yield layer.settings[key]
 
-    def _said(self, name: str) -> Settings:
-        own = below(self.settings, ("models", name))
-        return {key: one for key, one in own.items() if key[0] not in ("extends", "aliases")}
+
+def _by_model(layers: Iterable[Settings]) -> dict[str, list[Settings]]:
+    """Return what each place says of each model, those first that others override."""
+    found: dict[str, list[Settings]] = {}
+    for settings in layers:
+        here: dict[str, dict[Key, Setting]] = {}
+        for key, setting in settings.items():
+            if key[0] == "models" and len(key) > 2:
+                here.setdefault(key[1], {})[key[2:]] = setting
+        for name, said in here.items():
+            found.setdefault(name, []).append(said)
+    return found
+
+
+def _inherited(said: Settings) -> Settings:
+    return {key: one for key, one in said.items() if key[0] not in ("extends", "aliases")}
 
 
 def _checked(layer: Layer) -> Layer:

@@ -46,7 +46,7 @@ def explained(config: Config, auditor: Auditor, asked: str) -> list[Explained]:
     Raises `UsageError`, with the nearest key, for one that nothing sets.
     """
     everything = dict(_all(config))
-    wanted = {_plain(key) for key in _spellings(asked)}
+    wanted = {_plain(key) for key in _spellings(_by_name(config, asked))}
     found = [
         _explained(config, auditor, key, setting)
         for key, setting in everything.items()
@@ -64,8 +64,7 @@ def _all(config: Config) -> Iterator[tuple[Key, Setting]]:
         if key[0] != "models":
             yield key, setting
     for name in config.models:
-        own = {key[2:]: one for key, one in config.settings.items() if key[:2] == ("models", name)}
-        for inner, setting in {**config.of_model(name), **own}.items():
+        for inner, setting in {**config.of_model(name), **config.own(name)}.items():
             yield ("models", name, *inner), setting
 
 
@@ -81,6 +80,15 @@ def _explained(config: Config, auditor: Auditor, key: Key, setting: Setting) -> 
         inherited="" if own else setting.key,
         over=tuple(f"{written(seen(key, one, auditor))}, at {one.origin}" for one in others),
     )
+
+
+def _by_name(config: Config, asked: str) -> str:
+    """Return a key with the name of a model in the place of its alias."""
+    for alias, name in config.aliases.items():
+        key = _plain(("models", alias))
+        if _plain((asked,)) == key or _plain((asked,)).startswith(f"{key}."):
+            return _plain(("models", name)) + _plain((asked,)).removeprefix(key)
+    return asked
 
 
 def _spellings(asked: str) -> Iterator[Key]:
