@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import copy
+
 import pytest
-from penstock import Finish, Logprob, Report, ToolCall, Usage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from penstock import Delta, Finish, Logprob, Report, ToolCall, Usage
 from penstock.events import Prefill
 from penstock_openai.answer import Answer
+from penstock_openai.faults import fault_in
 from penstock_openai.testing import (
     FaultServer,
     completion_text,
@@ -380,3 +386,62 @@ async def test_nothing_in_a_stream_is_relied_on(chunk, server: FaultServer, conn
     async with connect() as model:
         done = await model.chat(HI, logprobs=0)
     assert done.text.endswith("Hello")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from([10**400, -(10**400), 2**70, [256], [-1], ["x"], "9" * 5000]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)  # fmt: skip
+CALL = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+TOKEN = {"token": "a", "bytes": [97], "logprob": -0.5, "id": 7}
+OLDER = {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": [{"a": -0.5}]}
+FAULT = {"message": "no", "code": "x", "type": "y", "n_ctx": 5, "n_prompt_tokens": 7, "param": "z"}
+FULL = {
+    "id": "1", "model": "m", "detail": "x", "error_message": "y", "error": FAULT,
+    "timings": {"predicted_n": 3, "prompt_n": 2, "cache_n": 1}, "x_groq": {"usage": {}},
+    "prompt_progress": {"processed": 1, "total": 2, "cache": 0},
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2,
+              "prompt_tokens_details": {"cached_tokens": 1},
+              "completion_tokens_details": {"reasoning_tokens": 1}},
+    "choices": [{"index": 0, "finish_reason": "stop", "text": "a",
+        "delta": {"role": "assistant", "refusal": "no", "tool_calls": [CALL],
+                  "content": [{"type": "text", "text": "a"},
+                              {"type": "thinking", "thinking": [{"text": "b"}]}],
+                  "reasoning": "b", "reasoning_content": "c"},
+        "logprobs": {"content": [{**TOKEN, "top_logprobs": [TOKEN]}]}}],
+}  # fmt: skip
+
+
+def ways_into(value: object, way: tuple = ()) -> Iterator[tuple]:
+    yield way
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from ways_into(value[key], (*way, key))
+
+
+def replaced(value: object, way: tuple, by: object) -> object:
+    if not way:
+        return by
+    made = copy(value)
+    made[way[0]] = replaced(value[way[0]], way[1:], by)
+    return made
+
+
+@given(data=st.data(), by=ANYTHING, older=st.booleans())
+@settings(max_examples=300)
+def test_nothing_in_an_object_is_relied_on(data, by, older) -> None:
+    full = replaced(FULL, ("choices", 0, "logprobs"), OLDER) if older else FULL
+    way = data.draw(st.sampled_from([*ways_into(full)]))
+    if not way:
+        return  # what is no object never gets there
+    chunk = replaced(full, way, by)
+    answer, out = taken(chunk, chunk)
+    for one in [*out, *answer.finish()]:
+        if isinstance(one, Delta):
+            assert isinstance(one.text, str)
+            assert all(float(found.logprob) <= 0 for found in one.logprobs)
+        if isinstance(one, Usage):
+            assert float(one.prompt_tokens + one.completion_tokens) >= 0
+    assert str(fault_in(chunk, b"error").error(None, {}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from penstock import errors
 from penstock.errors import UsageError
@@ -10,6 +12,7 @@ from penstock_openai.options import OPENAI_URL, LoadOptions
 
 WRONG = [
     {"base_url": "127.0.0.1:8000"}, {"base_url": "ftp://x/v1"}, {"base_url": ""}, {"base_url": 5},
+    {"base_url": "http://x/v1#y"},
     {"base_url": "http://[::1/v1"}, {"base_url": "http://host:99999/v1"},
     {"retries": -1}, {"retries": 1.5}, {"retries": True}, {"retry_wait": 0},
     {"retry_wait": float("inf")}, {"connect_timeout": "5"}, {"read_timeout": -1},
@@ -68,6 +71,30 @@ def test_defaults() -> None:
 def test_where_the_server_is(url, host, local, root) -> None:
     options = LoadOptions.of({"base_url": url})
     assert (options.host, options.is_local, options.root) == (host, local, root)
+
+
+def test_a_login_and_a_query_of_the_url_have_their_own_places(monkeypatch) -> None:
+    url = "https://me%40x:a%3Ab@example.com:8/v1/?api-version=1&empty="
+    options = LoadOptions.of({"base_url": url, "query": ["own=2"], "headers": ["X-Title: mine"]})
+    assert (options.url, options.root) == ("https://example.com:8/v1", "https://example.com:8")
+    login = base64.b64encode(b"me@x:a:b").decode()
+    assert options.headers == (("X-Title", "mine"), ("Authorization", f"Basic {login}"))
+    assert options.query == (("api-version", "1"), ("empty", ""), ("own", "2"))
+    assert options.secrets == (Secret(login),)
+    with pytest.raises(UsageError, match="two logins"):
+        LoadOptions.of({"base_url": url, "api_key": "sk-1"})
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    assert LoadOptions.of({}).url == options.url
+    assert LoadOptions.of({}).api_key is None
+
+
+def test_a_wrong_server_of_the_environment_is_told_without_its_login(monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:canary@example.com:99999/v1")
+    with pytest.raises(UsageError, match="OPENAI_BASE_URL is 'https://[*]{3}@example.com:99999"):
+        LoadOptions.of({})
+    with pytest.raises(UsageError, match="'base_url' is 'https://[*]{3}@example.com:99999"):
+        LoadOptions.of({"base_url": "https://me:canary@example.com:99999/v1"})
 
 
 def test_a_secret_may_come_as_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import pickle
 import traceback
@@ -155,6 +156,25 @@ async def test_a_login_of_the_users_own_opens_where_there_is_no_key(
     async with connect(headers=[f"{name}: Basic dTpw"]) as model:
         await model.chat(HI, max_tokens=2)
     assert {received.headers["authorization"] for received in server.received} == {"Basic dTpw"}
+
+
+@pytest.mark.anyio
+async def test_a_login_in_the_url_opens_and_is_told_nowhere(
+    server: FaultServer, connect, caplog
+) -> None:
+    url = server.url.replace("//", f"//me:{CANARY}@") + "?api-version=1"
+    token = base64.b64encode(f"me:{CANARY}".encode()).decode()
+    caplog.set_level("DEBUG", "penstock_openai")
+    async with connect(base_url=url) as model:
+        await model.chat(HI, max_tokens=2)
+        server.queue(error(401, f"who is {token}"))
+        with pytest.raises(errors.AccessDenied) as caught:
+            await model.chat(HI)
+    assert {got.headers["authorization"] for got in server.received} == {f"Basic {token}"}
+    assert {got.query for got in server.received} == {"api-version=1"}
+    told = f"{spoken(caught.value)} {caplog.text} {model.info}"
+    assert CANARY not in told
+    assert token not in told
 
 
 def test_two_logins_are_refused_and_that_of_the_environment_gives_way(monkeypatch) -> None:

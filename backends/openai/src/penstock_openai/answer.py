@@ -6,6 +6,7 @@ Nothing in an object is relied on: servers leave fields out, set them to null, o
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from penstock.events import (
 )
 from penstock.tools import ToolCallPart
 
-from penstock_openai.figures import details_of, usage_of
+from penstock_openai.figures import count_of, details_of, usage_of
 
 __all__ = ["Answer"]
 
@@ -94,7 +95,7 @@ class Answer:
         usage = chunk.get("usage")
         count = self._counted(usage, out) if usage else 0
         choices = chunk.get("choices")
-        if not choices:
+        if not choices or not isinstance(choices, list):
             return
         choice = choices[0]
         if not isinstance(choice, dict):
@@ -129,9 +130,9 @@ class Answer:
         if isinstance(progress, dict):
             out.append(
                 Prefill(
-                    _count(progress.get("processed")),
-                    _count(progress.get("total")),
-                    _count(progress.get("cache")),
+                    count_of(progress.get("processed")),
+                    count_of(progress.get("total")),
+                    count_of(progress.get("cache")),
                 )
             )
         self._counted(chunk, out)
@@ -192,10 +193,6 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
 def _texts(said: Mapping[str, Any]) -> tuple[str, str]:
     """Return text and reasoning; a few servers give both as lists of parts."""
     content = said.get("content")
@@ -237,13 +234,11 @@ def _logprobs(told: object) -> tuple[Logprob, ...]:
 
 
 def _logprob(one: Mapping[str, Any]) -> Logprob:
-    data, number = one.get("bytes"), one.get("id")
-    top = one.get("top_logprobs") or ()
+    number = one.get("id")
+    top = _list(one.get("top_logprobs"))
     return Logprob(
         number if isinstance(number, int) else -1,
-        bytes(data)
-        if isinstance(data, list)
-        else _text(one.get("token")).encode("utf-8", "replace"),
+        _bytes(one.get("bytes"), one.get("token")),
         _probability(one.get("logprob")),
         tuple(_logprob(other) for other in top if isinstance(other, dict)),
     )
@@ -251,21 +246,36 @@ def _logprob(one: Mapping[str, Any]) -> Logprob:
 
 def _older_logprobs(told: Mapping[str, Any]) -> tuple[Logprob, ...]:
     """Read the form of raw completions: lists side by side."""
-    tokens, values = told.get("tokens") or (), told.get("token_logprobs") or ()
-    tops = told.get("top_logprobs") or ()
+    tokens, values = _list(told.get("tokens")), _list(told.get("token_logprobs"))
+    tops = _list(told.get("top_logprobs"))
     found = []
     for at, (token, value) in enumerate(zip(tokens, values, strict=False)):
         top = tops[at] if at < len(tops) and isinstance(tops[at], dict) else {}
         others = tuple(_bare(text, number) for text, number in top.items())
-        found.append(
-            Logprob(-1, _text(token).encode("utf-8", "replace"), _probability(value), others)
-        )
+        found.append(Logprob(-1, _bytes(None, token), _probability(value), others))
     return tuple(found)
 
 
 def _bare(token: str, value: object) -> Logprob:
-    return Logprob(-1, token.encode("utf-8", "replace"), _probability(value))
+    return Logprob(-1, _bytes(None, token), _probability(value))
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _bytes(data: object, token: object) -> bytes:
+    """Return the bytes of a token as they are told, or else those of its text."""
+    try:
+        if isinstance(data, list):
+            return bytes(data)
+    except (TypeError, ValueError):  # not of bytes
+        pass
+    return _text(token).encode("utf-8", "replace")
 
 
 def _probability(value: object) -> float:
-    return min(0.0, float(value)) if isinstance(value, int | float) else 0.0
+    try:
+        return min(0.0, float(value)) if isinstance(value, int | float) else 0.0
+    except OverflowError:  # of a whole number beyond all floats
+        return -math.inf

@@ -107,9 +107,10 @@ class Connection:
         )
 
     def hidden(self, text: str) -> str:
-        """Return `text` without the key: servers repeat it when they refuse it."""
-        key = self._options.api_key
-        return text if key is None else key.hidden_in(text)
+        """Return `text` without key and login: servers repeat them when they refuse them."""
+        for secret in self._options.secrets:
+            text = secret.hidden_in(text)
+        return text
 
     def told(self, fault: Fault, status: int | None, headers: Mapping[str, str]) -> GenerationError:
         """Return the error that a server's words mean, the key not among them."""

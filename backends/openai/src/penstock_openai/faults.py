@@ -51,6 +51,7 @@ _SPENT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _REFUSED: Final = frozenset({"invalid_request_error", "BadRequestError", "invalid_prompt"})
 _PASSING: Final = frozenset({408, 409, 425})
 _NEVER: Final = frozenset({501, 505})
+_DIGITS: Final = 20
 _LONGEST: Final = 600
 """Characters of a server's sentence that are passed on: it may be a whole web page."""
 
@@ -193,6 +194,6 @@ def _word(value: object) -> str | None:
 
 
 def _number(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _DIGITS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from penstock.events import Usage
 
-__all__ = ["details_of", "usage_of"]
+__all__ = ["count_of", "details_of", "usage_of"]
 
 _NOT_DETAILS: Final = frozenset(
     {"choices", "created", "object", "usage", "obfuscation", "error", "prompt_progress", "logprobs"}
 )
 _MOST_DETAILS: Final = 64
 _LONGEST: Final = 256
+_MOST: Final = 2**53
+"""Beyond that, a number of tokens is none, and a float could not hold it."""
 
 
 def details_of(chunk: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
@@ -47,20 +49,20 @@ def _usage(told: Mapping[str, Any]) -> Usage:
     completion = _mapping(told.get("completion_tokens_details"))
     cached = prompt.get("cached_tokens") or told.get("prompt_cache_hit_tokens")
     return Usage(
-        prompt_tokens=_count(told.get("prompt_tokens")),
-        completion_tokens=_count(told.get("completion_tokens")),
-        cached_tokens=_count(cached),
-        reasoning_tokens=_count(completion.get("reasoning_tokens")),
+        prompt_tokens=count_of(told.get("prompt_tokens")),
+        completion_tokens=count_of(told.get("completion_tokens")),
+        cached_tokens=count_of(cached),
+        reasoning_tokens=count_of(completion.get("reasoning_tokens")),
         source="reported",
     )
 
 
 def _of_timings(timings: Mapping[str, Any]) -> Usage:
     """Read llama-server's timings, in which `prompt_n` leaves out what was cached."""
-    cached = _count(timings.get("cache_n"))
+    cached = count_of(timings.get("cache_n"))
     return Usage(
-        prompt_tokens=_count(timings.get("prompt_n")) + cached,
-        completion_tokens=_count(timings.get("predicted_n")),
+        prompt_tokens=count_of(timings.get("prompt_n")) + cached,
+        completion_tokens=count_of(timings.get("predicted_n")),
         cached_tokens=cached,
         source="reported",
     )
@@ -81,5 +83,6 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+def count_of(value: object) -> int:
+    """Return a number of tokens, 0 for what is none."""
+    return value if isinstance(value, int) and 0 < value <= _MOST else 0

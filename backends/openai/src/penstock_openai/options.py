@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from penstock.backend import OptionValue
 from penstock.errors import UsageError
@@ -19,6 +21,8 @@ __all__ = ["OPENAI_URL", "LoadOptions", "Pairs"]
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 
+_LOGIN: Final = re.compile(r"//[^/]*@")
+
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
@@ -27,9 +31,10 @@ class LoadOptions:
     """Where the server is, how to speak to it, and what is asked of it with every request.
 
     The server
-    base_url              up to and with `/v1`; None takes OPENAI_BASE_URL, else OpenAI's own
+    base_url              up to and with `/v1`, perhaps with a login and a query; None takes
+                          OPENAI_BASE_URL, else OpenAI's own
     api_key               None takes OPENAI_API_KEY, but only for a server that comes from the
-                          environment or is OpenAI, and has no login in `headers`; empty sends none
+                          environment or is OpenAI, and without another login; empty sends none
     auth_header           the header the key goes in: "Authorization" (as a bearer), or, as Azure
                           wants it, "api-key"
     organization, project  OpenAI's, sent as headers
@@ -97,12 +102,7 @@ class LoadOptions:
             value = getattr(made, name)
             if not holds(value):
                 raise _wrong(name, value, expected)
-        if made.api_key and made._has_login:
-            raise UsageError(
-                "there are two logins: 'api_key', and a header 'Authorization'",
-                hint="Give one, or name another header for the key with auth_header",
-            )
-        return made._from_environment()
+        return made._settled()
 
     @property
     def url(self) -> str:
@@ -125,23 +125,65 @@ class LoadOptions:
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
     @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What the server alone is to see: the key, and a login in the headers."""
+        key = () if self.api_key is None else (self.api_key,)
+        own = (value for header, value in self.headers if header.lower() == "authorization")
+        return (*key, *(Secret(value.rpartition(" ")[2]) for value in own))
+
+    @property
     def _has_login(self) -> bool:
         """Whether the user's own headers have what the key would be in."""
         name = self.auth_header.lower()
         return any(header.lower() == name for header, _ in self.headers)
 
-    def _from_environment(self) -> LoadOptions:
-        """Look there; its key goes to its own server, or to OpenAI, and to nobody else.
+    def _settled(self) -> LoadOptions:
+        """Look into the environment for the server and the key, and see who logs in.
 
-        It gives way to a login in the user's own headers.
+        Its key goes to its own server, or to OpenAI, and to nobody else; and gives way to a login.
         """
-        given = self.base_url
-        base_url = given or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        found = self._at(self.base_url or _url_of_environment() or OPENAI_URL)
         key = self.api_key
-        own_server = given is None or base_url.rstrip("/") == OPENAI_URL
-        if key is None and own_server and not self._has_login:
+        if key and found._has_login:
+            raise UsageError(
+                "there are two logins: 'api_key', and one in 'headers' or 'base_url'",
+                hint="Give one, or name another header for the key with auth_header",
+            )
+        own_server = self.base_url is None or found.url == OPENAI_URL
+        if key is None and own_server and not found._has_login:
             key = _key_of_environment()
-        return replace(self, base_url=base_url, api_key=key or None)
+        return replace(found, api_key=key or None)
+
+    def _at(self, base_url: str) -> LoadOptions:
+        """Return the same with a server, and with what is beside its address in its own place.
+
+        A login goes into a header (RFC 7617), a query to the others.
+        """
+        parts = urlsplit(base_url)
+        login, at, place = parts.netloc.rpartition("@")
+        own = [("Authorization", _basic(login))] if at else []
+        return replace(
+            self,
+            base_url=urlunsplit((parts.scheme, place, parts.path, "", "")),
+            headers=(*self.headers, *own),
+            query=(*parse_qsl(parts.query, keep_blank_values=True), *self.query),
+        )
+
+
+def _basic(login: str) -> str:
+    user, _, password = login.partition(":")
+    plain = f"{unquote(user)}:{unquote(password)}"
+    return f"Basic {b64encode(plain.encode()).decode()}"
+
+
+def _url_of_environment() -> str:
+    url = os.environ.get("OPENAI_BASE_URL", "").strip()
+    if url and not _is_url(url):
+        raise UsageError(
+            f"the variable OPENAI_BASE_URL is {_shown(url)}",
+            hint=f"It must be {_RULES['base_url'][1]}",
+        )
+    return url
 
 
 def _key_of_environment() -> Secret:
@@ -159,8 +201,13 @@ def _unknown(name: str, names: list[str]) -> UsageError:
 
 
 def _wrong(name: str, value: object, expected: str) -> UsageError:
-    shown = "***" if name == "api_key" else repr(value)
+    shown = "***" if name == "api_key" else _shown(value)
     return UsageError(f"the option {name!r} is {shown}", hint=f"It must be {expected}")
+
+
+def _shown(value: object) -> str:
+    """Return a value for people, with a login in a URL masked."""
+    return _LOGIN.sub("//***@", repr(value))
 
 
 def _as_it_is(value: OptionValue) -> object:
@@ -226,7 +273,8 @@ def _is_url(value: object) -> bool:
         return False
     try:
         parts = urlsplit(value)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        plain = parts.scheme in {"http", "https"} and not parts.fragment
+        return plain and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 
