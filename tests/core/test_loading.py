@@ -10,7 +10,7 @@ from types import ModuleType
 import anyio
 import penstock
 import pytest
-from penstock import Backend, BackendDeclaration, Deadlines, Registry, Sampling, hookimpl
+from penstock import Backend, BackendDeclaration, Deadlines, Engine, Registry, Sampling, hookimpl
 from penstock.errors import (
     BackendBug,
     DeadlineExceeded,
@@ -113,6 +113,25 @@ async def test_an_engine_is_freed_if_nobody_hears_that_it_is_ready(registry):
     with pytest.raises(ZeroDivisionError):
         async with penstock.load("mine:x", registry=registry(Loads()), on_progress=told):
             pass
+    assert len(freed) == 1
+
+
+async def test_an_engine_without_info_is_the_backends_bug_and_freed(registry):
+    freed = []
+
+    class Bare(Engine):
+        def generate(self, request):
+            raise NotImplementedError
+
+        async def aclose(self):
+            freed.append(self)
+
+    class Loads(Backend):
+        async def load(self, spec, progress):
+            return Bare()
+
+    with pytest.raises(BackendBug, match="backend 'mine' loaded an engine without info. Set self"):
+        await penstock.load("mine:x", registry=registry(Loads())).__aenter__()
     assert len(freed) == 1
 
 

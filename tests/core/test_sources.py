@@ -88,6 +88,25 @@ async def test_a_source_tells_its_progress(shelf):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("phase", ["resolving", "downloading", "loading", "ready"])
+async def test_what_a_listener_raises_comes_out_as_it_is(phase, shelf):
+    """Whoever tells of progress takes it for a failure of its own."""
+
+    def resolve(rest, context):
+        context.progress(LoadProgress("downloading", 0.5))
+        return shelf.file
+
+    def listener(progress):
+        if progress.phase == phase:
+            raise ZeroDivisionError("in the program's own code")
+
+    loading = penstock.load("shelf:x", registry=shelf(resolve), on_progress=listener)
+    with pytest.raises(ZeroDivisionError, match="in the program's own code") as caught:
+        await loading.__aenter__()
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.anyio
 async def test_a_source_learns_when_nobody_waits_any_more(shelf):
     told = threading.Event()
 

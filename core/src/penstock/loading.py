@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from penstock.backend import AnyEngine, LoadProgress, ModelSpec, OptionValue
+from penstock.backend import AnyEngine, LoadProgress, ModelInfo, ModelSpec, OptionValue
 from penstock.errors import (
     BackendBug,
     DeadlineExceeded,
@@ -67,8 +67,8 @@ def load(
     config       a path, a mapping in the form of penstock.toml, a `penstock.config.Config`, or
                  False for none; None takes what is found: penstock.toml and its kin, and the
                  variables `PENSTOCK_…`. What is given here wins over what it says of the model
-    on_progress  called with `LoadProgress`, from any thread; phases and shares never go back.
-                 `loading.progress()` iterates over the same
+    on_progress  called with `LoadProgress`, from any thread; phases and shares never go back. What
+                 it raises ends the load, and comes out. `loading.progress()` iterates over the same
     registry     the plugins to use; by default, all that are installed
 
     Entering raises `ConfigError`, `LoadError` or one of its kinds, `UnknownBackend`,
@@ -270,6 +270,16 @@ class _Loader:
         )
 
     async def engine(self) -> AnyEngine:
+        """Load the engine, and set up what the call says of it."""
+        try:
+            return await self._engine()
+        except BaseException as error:
+            failure = self._forward.failure
+            if failure is None or steers(error):
+                raise
+            raise failure from None  # the caller's own, which those between took for theirs
+
+    async def _engine(self) -> AnyEngine:
         choice = self._choice
         assert choice is not None
         name, spec = await self._located(choice)
@@ -323,6 +333,12 @@ class _Loader:
             ) from error
         if not isinstance(engine, AnyEngine):
             raise BackendBug(f"backend {name!r} loaded {engine!r}", hint="load() returns an engine")
+        if not isinstance(getattr(engine, "info", None), ModelInfo):
+            await free(engine)
+            raise BackendBug(
+                f"backend {name!r} loaded an engine without info",
+                hint="Set self.info to a ModelInfo in its __init__",
+            )
         if not engine.info.backend:
             engine.info = replace(engine.info, backend=name)
         return engine

@@ -18,12 +18,14 @@ class Forward:
     """Passes progress on to those who listen, so that it never goes back. Safe from any thread.
 
     What belongs to an earlier phase is dropped; within a phase, the share and the bytes never fall.
+    `failure` is what a listener raised, whatever those make of it who report the progress.
     """
 
     def __init__(self, *sinks: Callable[[LoadProgress], object]) -> None:
         self._sinks = list(sinks)
         self._lock = threading.RLock()
         self._last: LoadProgress | None = None
+        self.failure: BaseException | None = None
 
     def listen(self, sink: Callable[[LoadProgress], object]) -> None:
         """Tell `sink` too, from now on."""
@@ -36,7 +38,7 @@ class Forward:
     def restart(self) -> None:
         """Begin again: another attempt is made."""
         with self._lock:
-            self._last = None
+            self._last = self.failure = None
 
     def __call__(self, progress: LoadProgress, /) -> None:
         with self._lock:
@@ -46,8 +48,12 @@ class Forward:
             if last is not None and last.phase == progress.phase:
                 progress = _no_less(progress, last)
             self._last = progress
-            for sink in self._sinks:
-                sink(progress)
+            try:
+                for sink in self._sinks:
+                    sink(progress)
+            except BaseException as error:
+                self.failure = error
+                raise
 
 
 def _rank(progress: LoadProgress, last: LoadProgress) -> int:
