@@ -188,6 +188,17 @@ def test_a_model_is_closed_behind_its_block(target):
         pass
     with pytest.raises(ModelClosed):
         model.complete("too late")
+    with pytest.raises(ModelClosed):
+        model.tokenize("too late")
+
+
+def test_a_conversation_can_be_saved_behind_the_block(target, tmp_path):
+    with sync.load(target) as model:
+        chat = model.session()
+        chat.send("red").result()
+    chat.save(tmp_path / "chat.json")
+    with sync.load(target) as model:
+        assert model.load_session(tmp_path / "chat.json").history == chat.history
 
 
 def test_the_users_own_exception_comes_out_unwrapped(target):
@@ -296,3 +307,38 @@ def test_a_fork_ends_without_the_model_of_its_parent():
         check=False,
     )
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+USED_IN_A_FORK = """
+import os
+from contextlib import ExitStack, nullcontext
+from penstock import sync
+from penstock.errors import ModelClosed
+
+exits = ExitStack()
+with {left} as _:
+    model = exits.enter_context(sync.load({target!r}))
+    chat = model.session()
+    child = os.fork()
+    for call in (model.complete, model.tokenize, chat.send) * (not child):
+        try:
+            call("x")
+        except ModelClosed as error:
+            print(error, flush=True)
+if child:
+    print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("left", ["exits", "nullcontext()"])
+def test_a_model_is_refused_in_a_fork_which_ends(target, left):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", USED_IN_A_FORK.format(target=target, left=left)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    refused = "'echo' was loaded before a fork. Load it in this process"
+    assert (done.stdout.splitlines(), done.stderr) == ([refused] * 3 + ["0"], "")

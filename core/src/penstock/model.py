@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
@@ -60,6 +61,7 @@ class Model:
         self._unsupported = unsupported
         self._loop_thread = loop_thread
         self._closed = False
+        self._process = os.getpid()
 
     @property
     def info(self) -> ModelInfo:
@@ -211,7 +213,7 @@ class Model:
         """
         from penstock.chat import Chat
 
-        self._refuse_closed()
+        self.assert_open()
         return await Chat.load(
             self, path, keep_partial=keep_partial, context=context, summarize=summarize
         )
@@ -224,7 +226,7 @@ class Model:
         Raises `Unsupported` where the engine takes conversations as they are, or there is no
         template, or it does not show tools; and `UsageError` where it refuses the messages.
         """
-        self._refuse_closed()
+        self.assert_open()
         if self.info.capabilities.messages:
             raise Unsupported(
                 f"{self.info.name!r} makes prompts of messages by itself, and shows them to nobody"
@@ -282,12 +284,12 @@ class Model:
 
         Raises `Unsupported` where the engine cannot tell.
         """
-        self._refuse_closed()
+        self.assert_open()
         return await anyio.to_thread.run_sync(self.engine.tokenize, prompt)
 
     async def detokenize(self, ids: list[int]) -> bytes:
         """Return the bytes that `ids` stand for. Raises `Unsupported` as `tokenize` does."""
-        self._refuse_closed()
+        self.assert_open()
         return await anyio.to_thread.run_sync(self.engine.detokenize, ids)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
@@ -296,7 +298,7 @@ class Model:
         May run beside generations. Raises `Unsupported` where the engine cannot, `ContextOverflow`
         for a text that is too long, and `UsageError` for anything but a sequence of strings.
         """
-        self._refuse_closed()
+        self.assert_open()
         wanted = _texts(texts)
         return await anyio.to_thread.run_sync(self.engine.embed, wanted)
 
@@ -311,7 +313,7 @@ class Model:
         """
         from pathlib import Path  # not at once: importing it takes as long as all of our streams
 
-        self._refuse_closed()
+        self.assert_open()
         prompt = await anyio.to_thread.run_sync(self._prompt, conversation)
         return await anyio.to_thread.run_sync(self.engine.save_state, prompt, Path(path))
 
@@ -322,8 +324,19 @@ class Model:
         """
         from pathlib import Path  # as above
 
-        self._refuse_closed()
+        self.assert_open()
         return await anyio.to_thread.run_sync(self.engine.load_state, Path(path))
+
+    def assert_open(self) -> None:
+        """Raise `ModelClosed` where the model cannot be used: it is closed, or this is a fork."""
+        if self._closed:
+            raise ModelClosed(
+                f"{self.info.name!r} is closed", hint="Use it inside `async with penstock.load(…)`"
+            )
+        if os.getpid() != self._process:  # which has none of the threads and of the event loop
+            raise ModelClosed(
+                f"{self.info.name!r} was loaded before a fork", hint="Load it in this process"
+            )
 
     async def aclose(self) -> None:
         """End all generations and free the engine. Done by `async with`; harmless twice."""
@@ -342,7 +355,7 @@ class Model:
         unsupported: Policy | None,
         on_end: Callable[[Completion], None] | None = None,
     ) -> Generation:
-        self._refuse_closed()
+        self.assert_open()
         policy = self._unsupported if unsupported is None else unsupported
         chosen = sampling.over(self._sampling)
         wanted, dropped = honoured(chosen, policy, self.info, asked.honoured(chosen))
@@ -389,12 +402,6 @@ class Model:
             return len(self.engine.tokenize(prompt))
         except (GenerationError, Unsupported):
             return 0  # it will see for itself
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise ModelClosed(
-                f"{self.info.name!r} is closed", hint="Use it inside `async with penstock.load(…)`"
-            )
 
 
 def _texts(texts: Sequence[str]) -> tuple[str, ...]:

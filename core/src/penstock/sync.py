@@ -7,7 +7,6 @@ objects: generations are read with `for`, and `gen.result()` stands for `await g
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -21,6 +20,7 @@ from penstock.backend import LoadProgress, ModelInfo, OptionValue
 from penstock.chat.policies import ContextPolicy, Summarize
 from penstock.events import Embeddings
 from penstock.messages import Message, MessageLike, PromptLike, Segment
+from penstock.portal import Portal
 from penstock.registry import Registry
 from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation
@@ -30,7 +30,6 @@ from penstock.tools import ToolCall, ToolLike
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from anyio.from_thread import BlockingPortal
     from typing_extensions import Unpack
 
     from penstock.config.choosing import ConfigLike
@@ -79,6 +78,7 @@ class Loading:
     def __init__(self, inner: loading.Loading) -> None:
         self._inner = inner
         self._exits = ExitStack()
+        self._portal: Portal | None = None
 
     def __enter__(self) -> Model:
         from anyio.from_thread import start_blocking_portal  # 25 ms that only this façade pays
@@ -88,8 +88,9 @@ class Loading:
             model = exits.enter_context(portal.wrap_async_context_manager(self._inner))
             self._exits = exits.pop_all()
         # Later than that its thread stands still, and who collects it waits for ever.
-        atexit.register(self._close, os.getpid())
-        return Model(model, portal)
+        atexit.register(self.__exit__, None, None, None)
+        self._portal = Portal(portal, model)
+        return Model(model, self._portal)
 
     def __exit__(
         self,
@@ -97,18 +98,15 @@ class Loading:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        atexit.unregister(self._close)
-        self._exits.__exit__(kind, error, trace)
-
-    def _close(self, process: int) -> None:
-        if os.getpid() == process:  # a fork has none of the threads that would do it
-            self._exits.close()
+        atexit.unregister(self.__exit__)
+        if self._portal is None or not self._portal.is_lost():
+            self._exits.__exit__(kind, error, trace)
 
 
 class Model:
     """A loaded model for code that blocks; see `penstock.Model`."""
 
-    def __init__(self, inner: asynchronous.Model, portal: BlockingPortal) -> None:
+    def __init__(self, inner: asynchronous.Model, portal: Portal) -> None:
         self._inner = inner
         self._portal = portal
 
@@ -274,7 +272,7 @@ class Model:
 class Chat:
     """A conversation, for code that blocks; see `penstock.Chat`."""
 
-    def __init__(self, inner: conversation.Chat, portal: BlockingPortal) -> None:
+    def __init__(self, inner: conversation.Chat, portal: Portal) -> None:
         self._inner = inner
         self._portal = portal
 
@@ -378,5 +376,5 @@ class Chat:
         return self._inner.undo(turns)
 
     def save(self, path: str | Path, *, state: bool = False) -> conversation.KeptState:
-        """Write the conversation to a file, as JSON."""
-        return self._portal.call(partial(self._inner.save, path, state=state))
+        """Write the conversation to a file, as JSON; also when the model is closed."""
+        return self._portal.call_anyhow(partial(self._inner.save, path, state=state))
