@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +85,21 @@ class Terminal:
                 return self.screen.buffer[row][at]
         raise AssertionError(f"no {text!r} in {self.text!r}")
 
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal itself shows what is typed, as a shell wants it."""
+        return bool(termios.tcgetattr(self._child.fileno())[3] & termios.ECHO)
+
     # what is done with it
+
+    def echo(self) -> None:
+        """Have the terminal show what is typed, as shells have it when a program is stopped."""
+        modes = termios.tcgetattr(self._child.fileno())
+        modes[3] |= termios.ECHO | termios.ICANON
+        termios.tcsetattr(self._child.fileno(), termios.TCSANOW, modes)
+
+    def signal(self, number: int) -> None:
+        self._child.kill(number)
 
     def press(self, *keys: str | bytes) -> None:
         for key in keys:
@@ -140,6 +155,11 @@ class Terminal:
             continue
         self._child.close()
         return self._child.exitstatus
+
+    def ended_by(self) -> int | None:
+        """Wait for the end; return the signal that brought it about."""
+        self.until(lambda: not self._child.isalive(), "it does not end")
+        return self._child.signalstatus
 
     def close(self) -> None:
         self._child.close(force=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import sysconfig
 
 import penstock as library
@@ -10,6 +11,8 @@ import pytest
 from penstock import EngineError
 from penstock.cli.commands import COMMANDS
 from penstock.cli.status import report
+
+from .conftest import SECONDS
 
 
 def test_version_names_the_version(penstock):
@@ -56,3 +59,38 @@ def test_a_standard_stream_may_be_closed(closed):
 def test_control_characters_of_an_error_do_not_command_the_terminal(capsys):
     report(EngineError("the server answered: \x1b[2J\x1b]0;title\x07\nno"))
     assert capsys.readouterr().err == "error: the server answered: ␛[2J␛]0;title␇ no\n"
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def test_the_command_is_a_module_too(penstock):
+    done = python("-m", "penstock", "complete", "red", "-m", "echo:", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "red\n", "")
+    assert (
+        "Usage: python -m penstock complete"
+        in python("-m", "penstock", "complete", "--help").stdout
+    )
+    done = python("-m", "penstock", "complete", "red", "-m", "nobody:x")
+    assert done.returncode == penstock("complete", "red", "-m", "nobody:x").returncode != 0
+
+
+INTERRUPTED = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from penstock.cli import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback():
+    done = python("-c", INTERRUPTED)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 
 import pytest
@@ -205,3 +206,34 @@ def test_the_default_model_remembers_on_a_terminal(on_terminal):
     begun = time.monotonic()
     assert "Ada" in terminal.answer_to("What is my name?")
     assert time.monotonic() - begun < 10
+
+
+def test_a_termination_at_the_prompt_leaves_the_terminal_as_it_was(talk):
+    talk.at_prompt()
+    assert not talk.echoes
+    talk.signal(signal.SIGTERM)
+    assert talk.ended_by() == signal.SIGTERM
+    assert talk.echoes
+
+
+def test_a_termination_during_an_answer_leaves_the_terminal_as_it_was(on_terminal):
+    terminal = on_terminal(*SLOW, columns=260)
+    terminal.say(NUMBERS)
+    terminal.until(lambda: terminal.behind("> n0").startswith("n0 n1"), "no beginning")
+    assert not terminal.echoes
+    terminal.signal(signal.SIGTERM)
+    assert terminal.ended_by() == signal.SIGTERM
+    assert terminal.echoes
+    assert "Traceback" not in terminal.text
+
+
+def test_an_answer_that_was_stopped_goes_on_without_echo(on_terminal):
+    terminal = on_terminal(*SLOW, columns=260)
+    terminal.say(NUMBERS)
+    terminal.until(lambda: terminal.behind("> n0").startswith("n0 n1"), "no beginning")
+    terminal.signal(signal.SIGSTOP)
+    terminal.echo()
+    terminal.signal(signal.SIGCONT)
+    terminal.until(lambda: not terminal.echoes, "it echoes")
+    assert "stop]" not in terminal.text  # it is still the answer that keeps it so
+    terminal.until_shown("stop]")

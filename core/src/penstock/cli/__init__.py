@@ -7,6 +7,8 @@ __all__ = ["main"]
 
 def main() -> int:
     """Run the command that the arguments name; return the status of the process."""
-    from penstock.cli.app import run
-
+    try:
+        from penstock.cli.app import run
+    except KeyboardInterrupt:  # so early that nobody deals with it yet
+        return 130
     return run()

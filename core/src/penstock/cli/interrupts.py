@@ -1,4 +1,4 @@
-"""Ctrl-C: it stops what is being generated, and leaves the rest of the program alone."""
+"""Signals: Ctrl-C stops what is being generated; a termination leaves the terminal as it was."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from types import FrameType
 
 from penstock.streams.generation import Generation
 
-__all__ = ["stopped_by_interrupt"]
+__all__ = ["stopped_by_interrupt", "terminated_in_order"]
+
+
+class _Terminated(SystemExit):
+    """A termination on its way out; event loops let it pass, as they do with every `SystemExit`."""
 
 
 @contextmanager
@@ -31,3 +35,26 @@ def stopped_by_interrupt(generation: Generation) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def terminated_in_order() -> Iterator[None]:
+    """Have SIGTERM end the process only when what is inside has been undone; a second one at once.
+
+    Whoever waits for the process sees what it would see otherwise: the signal has ended it.
+    """
+    usual = signal.getsignal(signal.SIGTERM)
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise _Terminated
+
+    if usual is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except _Terminated:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, usual)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from penstock.cli.conversation import Conversation
+from penstock.cli.interrupts import terminated_in_order
 from penstock.cli.prompt import Prompt, history_file
 from penstock.cli.slash import obey
 from penstock.cli.status import INTERRUPTED, OK, report
@@ -20,7 +21,11 @@ def talk(conversation: Conversation, *, quiet: bool) -> int:
     """Answer until the user ends it; return the status of the last answer that failed."""
     if not quiet:
         _note(f"{conversation.described()}. /help lists commands; Ctrl-D ends.")
-    prompt = Prompt(history_file())
+    with terminated_in_order():
+        return _until_the_end(conversation, Prompt(history_file()))
+
+
+def _until_the_end(conversation: Conversation, prompt: Prompt) -> int:
     worst = OK
     while True:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -66,8 +67,24 @@ def unechoed(keyboard: TextIO) -> Iterator[None]:
     # Key by key, or the terminal would show nothing of a line that is not complete to the next
     # reader. Ctrl-C stays a signal.
     silent[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(keyboard, termios.TCSADRAIN, silent)
+
+    def silence() -> None:
+        if os.tcgetpgrp(keyboard.fileno()) == os.getpgrp():  # else it is not ours, behind `bg`
+            termios.tcsetattr(keyboard, termios.TCSADRAIN, silent)
+
+    with _resumed(silence):
+        silence()
+        try:
+            yield
+        finally:
+            termios.tcsetattr(keyboard, termios.TCSADRAIN, usual)
+
+
+@contextmanager
+def _resumed(again: Callable[[], None]) -> Iterator[None]:
+    """Do something again where the process was stopped, as by Ctrl-Z, and goes on."""
+    usual = signal.signal(signal.SIGCONT, lambda *_: again())
     try:
         yield
     finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, usual)
+        signal.signal(signal.SIGCONT, usual)
