@@ -69,7 +69,7 @@ def unechoed(keyboard: TextIO) -> Iterator[None]:
     silent[3] &= ~(termios.ECHO | termios.ICANON)
 
     def silence() -> None:
-        if os.tcgetpgrp(keyboard.fileno()) == os.getpgrp():  # else it is not ours, behind `bg`
+        if _in_front(keyboard):
             termios.tcsetattr(keyboard, termios.TCSADRAIN, silent)
 
     with _resumed(silence):
@@ -78,6 +78,14 @@ def unechoed(keyboard: TextIO) -> Iterator[None]:
             yield
         finally:
             termios.tcsetattr(keyboard, termios.TCSADRAIN, usual)
+
+
+def _in_front(keyboard: TextIO) -> bool:
+    """Whether the terminal is ours to set up; it is not once a shell has put us behind, by `bg`."""
+    try:
+        return os.tcgetpgrp(keyboard.fileno()) == os.getpgrp()
+    except OSError:  # no shell shares it out
+        return True
 
 
 @contextmanager
