@@ -18,13 +18,14 @@ _OF_INSTANCES = ("__dict__", "__weakref__")
 _TO_MAKE = (
     "__dataclass_fields__",
     "__match_args__",
+    "__signature__",
     "__init__",
     "__setattr__",
     "__delattr__",
     "__getstate__",
     "__setstate__",
 )
-"""What it takes to make an instance."""
+"""What it takes to make an instance. A signature is not made, but looked for before `__init__`."""
 _TO_LOOK = ("__dataclass_params__", "__repr__", "__eq__", "__hash__")
 """What it takes to look at one, which most programs do with none."""
 _ONE_AT_A_TIME = RLock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -76,6 +77,8 @@ def write(path: Path, transcript: Transcript) -> None:
 
 def _replaceable(path: Path) -> Path:
     target = path.resolve()
+    if target.is_symlink():  # of a ring, which later Pythons leave as it is
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if target.exists() and not target.is_file():
         raise OSError("it is there, and no file")
     return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
+from inspect import cleandoc
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -21,7 +22,7 @@ __all__ = ["DIALECT", "json_schema"]
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _REFERENCE: Final[JsonSchema] = {"$ref": "#/$defs/Reference"}
-_TOLD: Final = re.compile(r"^ {4}(\w+(?:, \w+)*) {2,}(\S.*(?:\n {8,}\S.*)*)", re.MULTILINE)
+_TOLD: Final = re.compile(r"^(\w+(?:, \w+)*) {2,}(\S.*(?:\n {4,}\S.*)*)", re.MULTILINE)
 
 
 class _Plain(GenerateJsonSchema):
@@ -110,6 +111,6 @@ def _descriptions(document: str) -> dict[str, str]:
     """Return what a docstring in our manner says of each name."""
     return {
         name: " ".join(text.split())
-        for names, text in _TOLD.findall(document)
+        for names, text in _TOLD.findall(cleandoc(document))
         for name in names.split(", ")
     }
