@@ -6,6 +6,7 @@ import pytest
 from penstock.config import Config
 from penstock.config.auditing import Auditor
 from penstock.config.choosing import choose
+from penstock.config.explaining import explained
 from penstock.errors import ConfigError, UsageError
 
 USER = """
@@ -314,6 +315,11 @@ def test_an_option_is_overridden_by_any_of_its_names(name, write, user_file, reg
     assert options() == {name: 2, "threads": 1, "batch_size": 8}
     write(f"[models.base]\n{name} = 2\n[models.local]\nn_ctx = 3\n")
     assert options() == {"n_ctx": 3, "threads": 1, "batch_size": 8}
+    auditor = Auditor(Config.discovered(), registry)
+    (told,) = explained(Config.discovered(), auditor, "models.local.options.n_ctx")
+    assert (told.value, told.origin) == (3, "penstock.toml:4")
+    with pytest.raises(UsageError, match="nothing sets 'models.local.options.context_length'"):
+        explained(Config.discovered(), auditor, "models.local.options.context_length")
     said = options(PENSTOCK_MODELS__LOCAL__CONTEXT_LENGTH="4")
     assert said == {"context_length": 4, "threads": 1, "batch_size": 8}
     assert choose(Config.discovered(), "local", registry).options({name: 5})[name] == 5

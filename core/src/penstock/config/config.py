@@ -19,9 +19,11 @@ from penstock.config.targets import placed
 from penstock.declarations import PresetDeclaration
 from penstock.errors import ConfigError
 
-__all__ = ["Config"]
+__all__ = ["NAMING", "Config"]
 
 FLAG = "--set"
+NAMING = ("extends", "aliases")
+"""What a model says of itself alone, and nobody inherits."""
 _SHARED = ("sampling", "deadlines", "unsupported")
 """What may stand at the top, for every model."""
 
@@ -169,7 +171,7 @@ def _by_model(layers: Iterable[Settings]) -> dict[str, list[Settings]]:
 
 
 def _inherited(said: Settings) -> Settings:
-    return {key: one for key, one in said.items() if key[0] not in ("extends", "aliases")}
+    return {key: one for key, one in said.items() if key[0] not in NAMING}
 
 
 def _checked(layer: Layer) -> Layer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock.config.auditing import Auditor
-from penstock.config.config import Config
+from penstock.config.config import NAMING, Config
 from penstock.config.layers import ENTRY_KEYS, MODEL
 from penstock.config.listing import json_value, seen
 from penstock.config.masking import written
@@ -45,7 +45,7 @@ def explained(config: Config, auditor: Auditor, asked: str) -> list[Explained]:
 
     Raises `UsageError`, with the nearest key, for one that nothing sets.
     """
-    everything = dict(_all(config))
+    everything = dict(_all(config, auditor))
     wanted = {_plain(key) for key in _spellings(_by_name(config, asked))}
     found = [
         _explained(config, auditor, key, setting)
@@ -58,13 +58,14 @@ def explained(config: Config, auditor: Auditor, asked: str) -> list[Explained]:
     return found
 
 
-def _all(config: Config) -> Iterator[tuple[Key, Setting]]:
+def _all(config: Config, auditor: Auditor) -> Iterator[tuple[Key, Setting]]:
     """Yield what holds at the top, and for each model with all that it takes from elsewhere."""
     for key, setting in config.settings.items():
         if key[0] != "models":
             yield key, setting
     for name in config.models:
-        for inner, setting in {**config.of_model(name), **config.own(name)}.items():
+        naming = {key: one for key, one in config.own(name).items() if key[0] in NAMING}
+        for inner, setting in {**auditor.settings_of(name), **naming}.items():
             yield ("models", name, *inner), setting
 
 
