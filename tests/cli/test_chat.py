@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -60,6 +61,37 @@ def test_an_answer_that_fails_is_reported_and_the_conversation_goes_on(penstock)
     assert done.stdout.splitlines()[-1] == "red"
     assert done.stderr.startswith("error: the prompt has 28 tokens and the context holds 15")
     assert done.returncode == 5
+
+
+QUESTIONS = "".join(f"Tell me story number {number} please.\n" for number in range(8))
+SHORT = ("-m", "pocket:", "--option", "n_ctx=128", "--max-tokens", "40")
+
+
+def test_a_conversation_goes_on_when_the_context_is_full(penstock):
+    done = penstock("chat", *SHORT, "--seed", "1", say=QUESTIONS)
+    assert done.returncode == 0
+    told = done.stderr.splitlines()
+    assert len(told) == len(done.stdout.splitlines()) == 8
+    assert "turns" not in told[0]
+    assert re.search(r", \d turns left out, (length|stop)\]$", told[-1])
+
+
+def test_a_full_context_is_an_error_where_that_is_asked_for(penstock):
+    done = penstock("chat", *SHORT, "--context", "error", "-q", say=QUESTIONS)
+    assert done.returncode == 5
+    assert "the context holds 128" in done.stderr
+    done = penstock("chat", *SHORT, "--context", "forget", say=QUESTIONS)
+    assert done.returncode == 2
+    for name in ("forget", "error", "drop_oldest", "summarize"):
+        assert f"'{name}'" in done.stderr
+
+
+def test_what_was_left_out_is_in_the_json(penstock):
+    longer = ("--option", "n_ctx=256", "--context", "summarize", "--json")
+    done = penstock("chat", *SHORT, *longer, say=QUESTIONS)
+    assert done.returncode == 0
+    last = json.loads(done.stdout.splitlines()[-1])["context"]
+    assert (last["policy"], bool(last["summary"])) == ("summarize", True)
 
 
 def test_ctrl_c_stops_the_answer_and_the_conversation_keeps_its_beginning(started, read_until):

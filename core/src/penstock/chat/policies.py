@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 from penstock.chat.turns import Course, Turn
 from penstock.errors import ContextOverflow, UsageError
@@ -14,6 +14,7 @@ from penstock.values import dataclass
 
 __all__ = [
     "Await",
+    "ContextName",
     "ContextPolicy",
     "Fits",
     "Overlong",
@@ -34,8 +35,9 @@ Shorten: TypeAlias = Callable[
 ]
 """Takes the messages that are too long, and how; returns fewer, or shorter ones."""
 
-ContextPolicy: TypeAlias = Literal["error", "drop_oldest", "summarize"] | Shorten
-NAMES = ("error", "drop_oldest", "summarize")
+ContextName: TypeAlias = Literal["error", "drop_oldest", "summarize"]
+ContextPolicy: TypeAlias = ContextName | Shorten
+NAMES: Final[tuple[str, ...]] = get_args(ContextName)
 
 QUESTION = "Summarise our conversation so far."
 """What a summary answers, so that templates which want user and assistant to alternate take it."""

@@ -74,5 +74,8 @@ def statistics(done: Completion) -> str:
         parts.append(f"{timings.decode_tps:.1f} tokens/s")
     if timings.ttft is not None:
         parts.append(f"first token after {timings.ttft:.3f} s")
+    if done.context is not None:
+        fate = "summarised" if done.context.summary else "left out"
+        parts.append(f"{done.context.turns} turns {fate}")
     end = "" if done.stop_sequence is None else f" {done.stop_sequence!r}"
     return f"[{', '.join([*parts, done.finish_reason + end])}]"

@@ -43,6 +43,7 @@ def chat(
     schema: options.Schema = None,
     regex: options.Regex = None,
     choice: options.Choices = None,
+    context: options.Context = "drop_oldest",
     plain: options.Plain = False,
     as_json: options.Json = False,
     as_jsonl: options.JsonLines = False,
@@ -76,7 +77,7 @@ def chat(
     )
     said = None if message is None else options.argument_text(message)
     answers = Answers(form=form, quiet=quiet, markdown=not plain)
-    with Conversation(opening, answers, model, system) as conversation:
+    with Conversation(opening, answers, model, system, context) as conversation:
         if said is not None:
             return conversation.say(said)
         if form == "text" and is_screen(sys.stdin) and is_screen(sys.stdout):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock import sync
 from penstock.backend import OptionValue
+from penstock.chat.policies import ContextName
 from penstock.cli.answers import Answers, statistics
 from penstock.cli.opening import Opening
 from penstock.cli.status import report, status_of
@@ -34,12 +35,18 @@ class Conversation:
     chat: sync.Chat
 
     def __init__(
-        self, opening: Opening, answers: Answers, target: str | None, system: str | None
+        self,
+        opening: Opening,
+        answers: Answers,
+        target: str | None,
+        system: str | None,
+        context: ContextName,
     ) -> None:
         self._opening = opening
         self._answers = answers
         self._target = target
         self._system = None if system is None else readable(system)
+        self._context = context
         self._exits = ExitStack()
         self._unanswered: str | None = None
         self._done: list[Completion] = []
@@ -47,7 +54,7 @@ class Conversation:
     def __enter__(self) -> Self:
         with ExitStack() as exits:
             self.model = exits.enter_context(self._opening.opened(self._target))
-            self.chat = self.model.session(self._system, keep_partial=True)
+            self.chat = self._session(self.model, self._system)
             self._exits = exits.pop_all()
         return self
 
@@ -83,7 +90,7 @@ class Conversation:
         opening = replace(self._opening, options=options)
         with ExitStack() as exits:
             model = exits.enter_context(opening.opened(target))
-            chat = model.session(history=self.chat.history, keep_partial=True)
+            chat = self._session(model, history=self.chat.history)
             before, self._exits = self._exits, exits.pop_all()
         self.model, self.chat = model, chat
         before.close()
@@ -104,8 +111,13 @@ class Conversation:
 
     def load(self, path: str) -> None:
         """Go on with a conversation from a file."""
-        self.chat = self.model.load_session(path, keep_partial=True)
+        self.chat = self.model.load_session(path, keep_partial=True, context=self._context)
         self._unanswered = None
+
+    def _session(
+        self, model: sync.Model, system: str | None = None, history: tuple[Message, ...] = ()
+    ) -> sync.Chat:
+        return model.session(system, history=history, keep_partial=True, context=self._context)
 
     def stats(self) -> list[tuple[str, str]]:
         """Return figures, each with a name."""

@@ -12,11 +12,13 @@ import typer
 
 from penstock import request
 from penstock.backend import OptionValue
+from penstock.chat.policies import ContextName
 from penstock.cli.terminal import readable
 from penstock.errors import UsageError
 
 __all__ = [
     "Choices",
+    "Context",
     "Deadlines",
     "Device",
     "Json",
@@ -115,6 +117,13 @@ Stop: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TEXT", help="End before this text. Repeatable.", rich_help_panel=SAMPLING
+    ),
+]
+Context: TypeAlias = Annotated[
+    ContextName,
+    typer.Option(
+        help="What to do with a conversation that is too long; what is left out is told.",
+        rich_help_panel=SAMPLING,
     ),
 ]
 Schema: TypeAlias = Annotated[
