@@ -190,6 +190,18 @@ def test_a_type_is_looked_at_once():
     assert schema_text(annotated) == schema_text(annotated)
 
 
+def test_the_first_of_a_union_is_the_first_as_it_is_written():
+    class Left(BaseModel):
+        n: int
+
+    class Right(BaseModel):
+        n: int
+
+    for first, union in ((Left, Left | Right), (Right, Right | Left)):
+        assert schema_text(union).adapter.validate_json('{"n": 1}') == first(n=1)
+        assert schema_text(list[union]).adapter.validate_json('[{"n": 1}]') == [first(n=1)]
+
+
 class Unknown:
     """No type that pydantic knows."""
 

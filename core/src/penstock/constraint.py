@@ -107,11 +107,12 @@ def _typed(wanted: object) -> TypedSchema:
         hash(wanted)
     except TypeError:  # what annotates a type may be anything
         return TypedSchema.of(wanted)
-    return _kept(wanted)
+    return _kept(wanted, repr(wanted))
 
 
 @lru_cache(maxsize=64)
-def _kept(wanted: object) -> TypedSchema:
+def _kept(wanted: object, _as_written: str) -> TypedSchema:
+    # `A | B` equals `B | A`; but what both take is an A by the one, and a B by the other.
     return TypedSchema.of(wanted)
 
 
