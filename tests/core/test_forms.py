@@ -176,6 +176,7 @@ def test_a_long_answer_is_not_told_whole():
         ({"schema": Strict}, {"day": "2026-01-02", "n": 1}, '{"day": "2026-01-02", "n": 1}'),
         ({"schema": Renamed}, {"the name": "Mia"}, '{"the name": "Mia"}'),
         ({"schema": SCHEMA}, {"a": ["é", None]}, '{"a": ["é", null]}'),
+        ({"schema": {"multipleOf": 0.01}}, 4.35, "4.35"),
         ({"choices": ["yes", "no"]}, "yes", "yes"),
         ({"regex": "[0-9]+"}, "12", "12"),
         ({"regex": r"\p{L}+"}, "abc", "abc"),  # of another dialect than Python's

@@ -26,6 +26,10 @@ GOOD = [
     ({"regex": "[0-9]+"}, ("12", "3")),
     ({"choices": ["yes", "no"]}, ("ye", "s")),
     ({"regex": r"\p{L}+"}, ("abc",)),  # of another dialect than Python's
+    ({"regex": "[[:alpha:]]+"}, ("abc",)),
+    ({"schema": {"pattern": "^[[:alpha:]]+$"}}, ('"abc"',)),
+    ({"schema": {"multipleOf": 0.01}}, ("4.", "35")),
+    ({"schema": {"items": [{"type": "integer"}, {"type": "null"}]}}, ("[1, null]",)),  # of draft 7
 ]
 
 
@@ -43,6 +47,8 @@ BAD = [
     ({"schema": SCHEMA}, '{"n": 1', "no JSON"),
     ({"regex": "[0-9]+"}, "12a", "not matched"),
     ({"choices": ["yes", "no"]}, "yes!", "none of the choices"),
+    ({"regex": "(a|aa)+b"}, "a" * 90, "not matched"),  # in Python's engine, that takes for ever
+    ({"schema": {"pattern": "^(a|aa)+b$"}}, f'"{"a" * 90}"', "not valid by the schema"),
     ({"schema": {"$ref": "http://127.0.0.1:9/x"}}, "{}", "cannot be checked"),
 ]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from penstock.constraint import Constraint, TypedSchema
 from penstock.errors import IncompleteAnswer, InvalidAnswer
+from penstock.matching import is_matched, validator
 
 if TYPE_CHECKING:
     from penstock.events import FinishReason
@@ -101,13 +101,8 @@ class _Json(Form):
         return value
 
     def write(self, value: object) -> str:
-        from jsonschema import Draft202012Validator
-        from referencing import Registry
-
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        # An empty registry: what the schema refers to elsewhere is never fetched.
-        checker = Draft202012Validator(json.loads(self._schema), registry=Registry())
-        checker.validate(json.loads(text))
+        validator(self._schema).validate(json.loads(text))
         return text
 
     def is_whole(self, text: str) -> bool:
@@ -178,16 +173,9 @@ class _Text(Form):
 
     def write(self, value: object) -> str:
         text = _text(value)
-        if self._regex is not None and not _may_match(self._regex, text):
+        if self._regex is not None and not is_matched(self._regex, text):
             raise ValueError(f"it is not matched by {self._regex!r}")
         return text
-
-
-def _may_match(regex: str, text: str) -> bool:
-    try:
-        return re.fullmatch(regex, text) is not None
-    except re.error:
-        return True
 
 
 def _text(value: object) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock.constraint import Constraint
 from penstock.errors import MalformedAnswer
+from penstock.matching import is_matched, validator
 
 __all__ = ["Check", "check_of"]
 
@@ -49,12 +49,7 @@ class _Schema(Check):
     _validator: Any = None
 
     def prepare(self) -> None:
-        from jsonschema import Draft202012Validator
-        from referencing import Registry
-
-        schema = json.loads(str(self._constraint.value))
-        # an empty registry: what the schema refers to elsewhere is never fetched
-        self._validator = Draft202012Validator(schema, registry=Registry())
+        self._validator = validator(str(self._constraint.value))
 
     def _fault(self, text: str) -> str | None:
         try:
@@ -71,12 +66,12 @@ class _Schema(Check):
 
 
 class _Regex(Check):
+    def prepare(self) -> None:
+        is_matched(str(self._constraint.value), "")
+
     def _fault(self, text: str) -> str | None:
-        try:
-            pattern = re.compile(str(self._constraint.value))
-        except re.error:  # of the server's dialect, and not of Python's
-            return None
-        return None if pattern.fullmatch(text) else f"is not matched by {pattern.pattern!r}"
+        regex = str(self._constraint.value)
+        return None if is_matched(regex, text) else f"is not matched by {regex!r}"
 
 
 class _Choices(Check):
