@@ -17,7 +17,16 @@ import pytest
 from penstock.errors import IncompleteAnswer, InvalidAnswer
 from penstock.loading import Loading
 from penstock_openai.testing import FaultServer, finish, stream, text
-from pydantic import AnyUrl, BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, TypeAdapter
+from pydantic import (
+    UUID4,
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    SecretStr,
+    TypeAdapter,
+)
 from typing_extensions import TypedDict
 
 from tests.openai.real import llama_cpp_server
@@ -156,6 +165,7 @@ class Around(BaseModel):
     text: Annotated[str, Field(pattern=r"^(?!x)[a-z]*$", max_length=0)]
 
 
+Lower = Annotated[str, Field(pattern="^[a-z]{1,3}$")]
 Short = Annotated[str, Field(max_length=5, pattern="^[a-z]+$")]
 TYPES: dict[str, Any] = {
     "a dataclass": Simple,
@@ -167,11 +177,14 @@ TYPES: dict[str, Any] = {
     "a set": Annotated[set[Literal[1, 2, 3]], Field(min_length=1, max_length=3)],
     "a tuple": tuple[Literal["a", "b"], bool],
     "a mapping": dict[Literal["a", "b"], bool],
+    "a mapping of names": Annotated[dict[Lower, bool], Field(min_length=1, max_length=2)],
     "a literal": Literal["yes", "no"],
     "an enum": Mood,
     "a date": date,
     "a uuid": UUID,
+    "a uuid of a version": UUID4,
     "a decimal": Annotated[Decimal, Field(ge=0, le=9, multiple_of=1)],
+    "a price": Annotated[Decimal, Field(ge=0, max_digits=3, decimal_places=1)],
     "a pattern": Short,
     "a pattern that looks around": Around,
     "nothing": None | bool,

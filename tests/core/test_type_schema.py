@@ -5,17 +5,32 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal, NamedTuple
+from uuid import UUID
 
 import pytest
 from penstock.constraint import Constraint, TypedSchema, schema_text
 from penstock.errors import UsageError
+from penstock.matching import is_found
 from penstock.request import Sampling
 from penstock.type_schema import described
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import (
+    UUID1,
+    UUID4,
+    UUID7,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NaiveDatetime,
+    RootModel,
+    ValidationError,
+)
 from typing_extensions import TypedDict
 
 
@@ -91,8 +106,11 @@ def test_a_field_called_properties_is_a_field():
     assert schema["properties"]["properties"]["additionalProperties"] == {"type": "integer"}
 
 
-@pytest.mark.parametrize("pattern", ["^(?=a)b", "(?<!a)b", r"\bfoo", r"(a)\1"])
-def test_a_pattern_that_looks_around_is_left_to_the_type(pattern):
+@pytest.mark.parametrize(
+    "pattern",
+    ["^(?=a)b", "(?<!a)b", r"\bfoo", r"(a)\1", r"^a\Z", "^a{,3}$", "(?m)^a$", "(?P<x>a)(?P=x)"],
+)
+def test_a_pattern_that_no_engine_is_bound_to_is_left_to_the_type(pattern):
     class Around(BaseModel):
         model_config = ConfigDict(regex_engine="python-re")
         text: Annotated[str, Field(pattern=pattern)]
@@ -115,6 +133,67 @@ def test_keys_of_an_enum_are_fields_too(kind):
     key = next(iter(kind))
     text = json.dumps({str(key.value): [key.value]})
     assert described(dict[kind, list[kind]])[1].validate_json(text) == {key: [key]}
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        (int, ["0", "-12"], ["", "a", "01", "1.5"]),
+        (date, ["2026-11-30"], ["2026", "2026-13-01"]),
+        (UUID, ["851e4000-3aa4-4087-8302-5604810a1729"], ["851e"]),
+        (Annotated[str, Field(pattern="^x[a-z]$")], ["xa"], ["a", "xA"]),
+    ],
+)
+def test_keys_of_any_type_are_told_by_how_they_are_written(key, good, bad):
+    schema = schema_of(dict[key, list[int]])
+    pattern = schema["propertyNames"]["pattern"]
+    assert schema["additionalProperties"] == {"items": {"type": "integer"}, "type": "array"}
+    assert [one for one in good if not is_found(pattern, one)] == []
+    assert [one for one in bad if is_found(pattern, one)] == []
+    read = described(dict[key, list[int]])[1].validate_json
+    assert len(read(json.dumps({one: [] for one in good}))) == len(good)
+
+
+def test_a_decimal_has_no_more_digits_than_its_type():
+    assert schema_of(Annotated[Decimal, Field(max_digits=5, decimal_places=2, le=9)]) == {
+        "type": "number",
+        "multipleOf": 0.01,
+        "exclusiveMinimum": -1000,
+        "exclusiveMaximum": 1000,
+        "maximum": 9.0,
+    }
+    assert schema_of(Annotated[Decimal, Field(multiple_of=5, decimal_places=2)])["multipleOf"] == 5
+    assert schema_of(Annotated[Decimal, Field(max_digits=38)]) == {"type": "number"}
+    assert schema_of(Annotated[Decimal, Field(decimal_places=18)]) == {"type": "number"}
+
+
+def test_a_moment_without_a_zone_is_written_without_one():
+    pattern = schema_of(NaiveDatetime)["pattern"]
+    assert is_found(pattern, "2026-01-02T03:04:05")
+    assert not is_found(pattern, "2026-01-02T03:04:05Z")
+    assert schema_of(datetime)["format"] == schema_of(AwareDatetime)["format"] == "date-time"
+
+
+def test_a_version_of_a_uuid_is_one_of_its_digits():
+    for kind, version in ((UUID1, 1), (UUID4, 4), (UUID7, 7)):
+        schema, read = schema_of(kind), described(kind)[1].validate_json
+        text = f"851e4000-3aa4-{version}087-8302-5604810a1729"
+        assert schema["format"] == "uuid"
+        assert is_found(schema["pattern"], text)
+        assert not is_found(schema["pattern"], text.replace("-8302", "-1302"))
+        assert read(f'"{text}"').version == version
+
+
+@pytest.mark.parametrize("wanted", [Iterable[int], Generator[int, None, None], Iterable])
+def test_an_iterable_is_a_list_that_was_checked(wanted):
+    schema, adapter = described(wanted)
+    assert json.loads(schema)["type"] == "array"
+    assert adapter.validate_json("[1, 2]") == [1, 2]
+
+
+def test_an_iterable_of_what_was_not_asked_for_is_refused():
+    with pytest.raises(ValidationError):
+        described(Iterable[int])[1].validate_json('["a"]')
 
 
 def test_names_are_those_that_are_read():

@@ -1,4 +1,4 @@
-"""Twenty JSON schemas of many kinds, for what must always come out valid."""
+"""JSON schemas of many kinds, for what must always come out valid."""
 
 from __future__ import annotations
 
@@ -103,6 +103,19 @@ SCHEMAS: dict[str, dict[str, object]] = {
         "prefixItems": [{"enum": ["N", "E"]}, {"type": "integer", "minimum": 0, "maximum": 360}],
         "items": False,
         "minItems": 2,
+    },
+    "names": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[a-z]{1,3}$"},
+        "additionalProperties": {"const": {"propertyNames": {"pattern": "x"}}},
+        "minProperties": 1,
+        "maxProperties": 2,
+    },
+    "a field called as a keyword is": {
+        "type": "object",
+        "properties": {"propertyNames": {"type": "string", "pattern": "^[a-f]{1,3}$"}},
+        "required": ["propertyNames"],
+        "additionalProperties": False,
     },
     "person": {
         "type": "object",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
 
-__all__ = ["is_found", "is_matched", "validator"]
+__all__ = ["is_found", "is_linear", "is_matched", "validator"]
 
 
 def is_matched(regex: str, text: str) -> bool:
@@ -28,6 +28,11 @@ def is_matched(regex: str, text: str) -> bool:
 def is_found(regex: str, text: str) -> bool:
     """Whether `regex` matches anywhere in `text`; the rest as in `is_matched`."""
     return _holds(regex, text, lambda: re.search(regex, text))
+
+
+def is_linear(regex: str) -> bool:
+    """Whether an expression is one of Rust's."""
+    return _linear(regex) is not None
 
 
 @lru_cache(maxsize=16)

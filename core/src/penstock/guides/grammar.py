@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llguidance import LLMatcher, regex_to_lark
 from llguidance.gbnf_to_lark import gbnf_to_lark
@@ -24,6 +25,10 @@ _JSON: JsonCompileOptions = {
 _LOOSE: JsonCompileOptions = {**_JSON, "lenient": True, "coerce_one_of": True}
 """For a schema whose asker checks the answer: what cannot be bound is left to that."""
 
+_FIELDS = frozenset({"properties", "patternProperties"})
+_NAMED = _FIELDS | {"$defs", "definitions"}
+_DATA = frozenset({"const", "default", "enum", "examples"})
+
 _QUOTED = r'"(?:\\.|[^"\\])*"'
 _CLASS = r"\[(?:\\.|[^\]\\])*\]"
 _GBNF_PART = re.compile(rf"{_QUOTED}|{_CLASS}|#[^\r\n]*|\.", re.DOTALL)
@@ -42,12 +47,41 @@ def grammar_of(constraint: Constraint) -> str:
         return str(LLMatcher.grammar_from_regex("|".join(map(_literal, value))))
     if constraint.kind == "json_schema":
         rules = _LOOSE if constraint.checked else _JSON
-        return str(LLMatcher.grammar_from_json_schema(value, overrides=rules))
+        return str(LLMatcher.grammar_from_json_schema(_keyed(value), overrides=rules))
     if constraint.kind == "regex":
         # Rust's \d stands for the digits of all scripts.
         plain = regex_to_lark(_without_anchors(value), use_ascii="d")
         return str(LLMatcher.grammar_from_regex(plain))
     return str(LLMatcher.grammar_from_lark(_lark(value) if constraint.is_gbnf else value))
+
+
+def _keyed(schema: str) -> str:
+    """Say by `patternProperties`, which llguidance knows, what `propertyNames` says."""
+    if '"propertyNames"' not in schema:
+        return schema
+    return json.dumps(_with_keys(json.loads(schema)), ensure_ascii=False)
+
+
+def _with_keys(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_keys(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {name: _within(name, value) for name, value in schema.items()}
+    names = said.get("propertyNames")
+    if isinstance(names, dict) and set(names) == {"pattern"} and not said.keys() & _FIELDS:
+        del said["propertyNames"]
+        said["patternProperties"] = {names["pattern"]: said.pop("additionalProperties", {})}
+        said["additionalProperties"] = False
+    return said
+
+
+def _within(name: str, value: Any) -> Any:
+    if name in _DATA:
+        return value
+    if name in _NAMED and isinstance(value, dict):
+        return {key: _with_keys(one) for key, one in value.items()}
+    return _with_keys(value)
 
 
 def _literal(text: str) -> str:
