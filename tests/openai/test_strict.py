@@ -15,7 +15,7 @@ from penstock.request import Request, Sampling
 from penstock_openai.body import Speech
 from penstock_openai.flavors import FLAVORS
 from penstock_openai.options import LoadOptions
-from penstock_openai.strict import strict
+from penstock_openai.strict import is_object, strict
 from penstock_openai.testing import FaultServer, error, finish, stream, text
 from pydantic import BaseModel, Field
 
@@ -95,6 +95,19 @@ def test_the_root_is_an_object_and_no_reference() -> None:
     assert said["properties"]["children"]["items"] == {"$ref": "#/$defs/Tree"}
 
 
+def test_definitions_by_their_old_name_are_kept() -> None:
+    place = {"type": "object", "properties": {"name": {"type": "string"}}}
+    within = {"type": "object", "properties": {"at": {"$ref": "#/definitions/Place"}}}
+    for schema in (
+        {**within, "definitions": {"Place": place}},
+        {"$ref": "#/definitions/Trip", "definitions": {"Trip": within, "Place": place}},
+    ):
+        checker = jsonschema.Draft202012Validator(strict(schema))
+        assert is_object(schema)
+        assert checker.is_valid({"at": {"name": "lake"}})
+        assert not checker.is_valid({"at": {"name": 5}})
+
+
 def test_it_asks_for_less_or_the_same() -> None:
     schema = {
         "type": "object",
@@ -125,6 +138,7 @@ def test_a_format_it_does_not_know_is_left_out() -> None:
         {"type": "object", "properties": {"a": {"type": "array", "prefixItems": [{"const": 1}]}}},
         {"type": "object", "properties": {"a": {"not": {"type": "null"}}}},
         {"type": "object", "properties": {"a": True}},
+        {"type": "object", "properties": {"a": {"anyOf": [{"const": 1}], "oneOf": [{"const": 2}]}}},
     ],
 )
 def test_what_it_has_no_way_to_say_is_not_said_strictly(schema) -> None:

@@ -6,6 +6,7 @@ cannot be said is left out, and the answer is checked afterwards anyway.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
@@ -33,6 +34,8 @@ _STRUCTURE: Final = frozenset(
     }
 )  # fmt: skip
 """Without these a schema would ask for something else."""
+_TWO: Final = frozenset({"anyOf", "oneOf"})
+"""There is one name for both, so that one schema cannot have them."""
 
 
 class _Unsayable(Exception):
@@ -50,8 +53,9 @@ def strict(schema: Json) -> Json | None:
     It asks for less or the same: fields that may be left out are required, and others, where that
     is left open, are not allowed.
     """
+    shared = _definitions(schema)
     try:
-        said = _said({**_root(schema)} | _definitions(schema))
+        said = _said({**_root(schema)} | ({"$defs": shared} if shared else {}))
     except _Unsayable:
         return None
     return said if "properties" in said else None
@@ -59,21 +63,26 @@ def strict(schema: Json) -> Json | None:
 
 def _root(schema: Json) -> Json:
     """Return the schema that a reference at the root leads to."""
-    kind, _, name = str(schema.get("$ref", "")).rpartition("/")
-    found = schema.get("$defs", {}).get(name, schema) if kind == "#/$defs" else schema
+    kind, _, name = _reference(schema).rpartition("/")
+    found = _definitions(schema).get(name, schema) if kind == "#/$defs" else schema
     return found if isinstance(found, dict) else schema
 
 
 def _definitions(schema: Json) -> Json:
-    return {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    return {**schema.get("definitions", {}), **schema.get("$defs", {})}
+
+
+def _reference(schema: Mapping[str, Any]) -> str:
+    """Return what a schema refers to, as it is said since definitions are called `$defs`."""
+    return re.sub("^#/definitions/", "#/$defs/", str(schema.get("$ref", "")))
 
 
 def _said(schema: Any) -> Json:
-    if not isinstance(schema, Mapping) or _STRUCTURE & set(schema):
+    if not isinstance(schema, Mapping) or _STRUCTURE & set(schema) or set(schema) >= _TWO:
         raise _Unsayable
     schema = {("anyOf" if name == "oneOf" else name): value for name, value in schema.items()}
     if "$ref" in schema:
-        return {"$ref": schema["$ref"]}
+        return {"$ref": _reference(schema)}
     if not any(kind in schema for kind in _KINDS):
         raise _Unsayable  # any JSON at all
     said = {name: _part(name, value) for name, value in schema.items() if name in _KNOWN}
