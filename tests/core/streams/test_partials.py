@@ -68,11 +68,21 @@ async def test_growing_has_the_beginnings_of_strings(items_of):
         found = await items_of(generation.partials(growing=True))
     assert [item.get("story") for item in found] == [
         "O",
-        "Once in ",
+        "Once in 19",
         "Once in 1999",
         "Once in 1999",
     ]
     assert [item.get("n") for item in found] == [None, None, None, 15]
+
+
+async def test_a_string_grows_with_each_of_its_characters(items_of):
+    steps = ('{"a": "', "The", ' \\"e', "\\", '"', "1", ".", '", "n": -', "1", "}")
+    async with answering(*steps) as model:
+        found = await items_of(model.complete("", schema={}).partials(growing=True))
+    assert found == [
+        *({"a": text} for text in ("", "The", 'The "e', 'The "e"', 'The "e"1', 'The "e"1.')),
+        {"a": 'The "e"1.', "n": -1},
+    ]
 
 
 async def test_each_is_a_value_of_its_own():

@@ -18,7 +18,8 @@ __all__ = ["Partials"]
 _ENDS = re.compile(r'[,\]}"]')
 """Where a value ends, if it ends there: a number before a comma has no more digits."""
 
-_DIGITS = re.compile(r"[-+.0-9eE]+\Z")
+_OF_NUMBERS = "-+.0123456789eE"
+_MARKS = re.compile(r'\\.|"', re.DOTALL)
 _NOTHING = object()
 
 
@@ -35,11 +36,13 @@ class Partials(Stage[Delta, Any]):
         self._generation = generation
         self._growing = growing
         self._read = _reader(growing=growing)
+        self._strings = _Strings()
         self._parts: list[str] = []
         self._last: Any = _NOTHING
 
     def feed(self, item: Delta) -> Iterable[Any]:
         self._parts.append(item.text)
+        self._strings.feed(item.text)
         if not item.text or not (self._growing or _ENDS.search(item.text)):
             return ()
         self._parts = ["".join(self._parts)]
@@ -65,8 +68,21 @@ class Partials(Stage[Delta, Any]):
     def _settled(self, text: str) -> str:
         """Return the text without what is still open, be it only a number with digits to come."""
         if self._growing:
-            return _DIGITS.sub("", text)
+            return text if self._strings.open else text.rstrip(_OF_NUMBERS)
         return text[: max(map(text.rfind, ',]}"')) + 1]
+
+
+class _Strings:
+    """Whether the JSON fed so far ends within a string: `open`."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self._escape = ""
+
+    def feed(self, text: str) -> None:
+        text = self._escape + text
+        self.open ^= bool(_MARKS.findall(text).count('"') % 2)
+        self._escape = "\\" if _MARKS.sub("", text).endswith("\\") else ""
 
 
 def _reader(*, growing: bool) -> Callable[[str], Any]:
