@@ -126,10 +126,11 @@ def test_pull_tells_of_a_path_and_of_progress(penstock):
     assert last["name"] == "pocket:"
 
 
-def test_a_schema_from_a_file_binds_the_answer(penstock, tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_schema_from_a_file_binds_the_answer(penstock, tmp_path, encoding):
     schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}
     schema["additionalProperties"] = False
-    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    (tmp_path / "schema.json").write_text(json.dumps(schema), encoding=encoding)
     done = penstock("chat", "Count.", "--schema", str(tmp_path / "schema.json"), "--seed", "1")
     assert json.loads(done.stdout)["n"] in (1, 2)
 

@@ -42,6 +42,12 @@ def test_options_with_a_constraint_can_be_compared_and_hashed():
     assert hash(one) == hash(other)
 
 
+@pytest.mark.parametrize("value", [(), {"yes", "no"}, ["yes", ""], {"yes": 1}.keys()])
+def test_what_is_no_list_of_choices_is_told_that_it_must_be_one(value):
+    with pytest.raises(UsageError, match="a list of one or more strings, none of them empty"):
+        Sampling(choices=value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -107,7 +107,10 @@ _RANGES: dict[str, tuple[Callable[..., bool], str]] = {
     "ignore_eos": (lambda value: isinstance(value, bool), "True or False"),
     "schema": (_is_text, "a type, a mapping, or the text of a JSON object"),
     "regex": (_is_text, "a regular expression that is not empty"),
-    "choices": (lambda value: bool(value) and _are_texts(value), "strings that are not empty"),
+    "choices": (
+        lambda value: bool(value) and _are_texts(value),
+        "a list of one or more strings, none of them empty",
+    ),
     "grammar": (_is_text, "the text of a grammar, in Lark or GBNF"),
     "tools": (bool, "tools, at least one"),
     "tool_choice": (_is_text, "auto, none, required, or the name of a tool"),

@@ -200,7 +200,8 @@ def file_text(path: str) -> str:
     if path == "-":
         return sys.stdin.read()
     try:
-        return Path(path).read_text(encoding="utf-8")
+        # As configuration is read: editors on Windows begin a file with a mark.
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise UsageError(f"{path!r} cannot be read: {error}", hint="Name a text file") from error
 
