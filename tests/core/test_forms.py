@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from penstock.errors import IncompleteAnswer, InvalidAnswer
@@ -47,6 +48,11 @@ class Plot(BaseModel):
     @property
     def area(self) -> int:
         return self.w * self.h
+
+
+class Bill(BaseModel):
+    total: Decimal
+    tips: dict[str, Decimal | None] = {"Al": Decimal(1)}
 
 
 class Strict(BaseModel):
@@ -174,6 +180,9 @@ def test_a_long_answer_is_not_told_whole():
         ({"schema": Plot}, {"w": 2, "h": 3}, '{"w": 2, "h": 3}'),
         ({"schema": Strict}, Strict(day=date(2026, 1, 2), n=1), '{"day": "2026-01-02", "n": 1}'),
         ({"schema": Strict}, {"day": "2026-01-02", "n": 1}, '{"day": "2026-01-02", "n": 1}'),
+        ({"schema": list[Decimal]}, [Decimal("1.50"), 2, Decimal(0)], "[1.5, 2, 0]"),
+        ({"schema": Bill}, Bill(total=Decimal("9.5")), '{"total": 9.5, "tips": {"Al": 1}}'),
+        ({"schema": Decimal}, Decimal("0.12345678901234567890"), '"0.12345678901234567890"'),
         ({"schema": Renamed}, {"the name": "Mia"}, '{"the name": "Mia"}'),
         ({"schema": SCHEMA}, {"a": ["é", None]}, '{"a": ["é", null]}'),
         ({"schema": {"multipleOf": 0.01}}, 4.35, "4.35"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -134,8 +135,9 @@ class _Typed(_Json):
         adapter = self._adapter
         made = adapter.validate_python(value)
         # A round trip has no computed fields: no answer could give them.
+        data = adapter.dump_python(made, by_alias=True, round_trip=True)
         plain = adapter.dump_python(made, mode="json", by_alias=True, round_trip=True)
-        return self._readable(json.dumps(plain, ensure_ascii=False))
+        return self._readable(json.dumps(_with_numbers(plain, data), ensure_ascii=False))
 
     def _readable(self, text: str) -> str:
         self._adapter.validate_json(text)  # what the type writes it may not read
@@ -176,6 +178,22 @@ class _Text(Form):
         if self._regex is not None and not is_matched(self._regex, text):
             raise ValueError(f"it is not matched by {self._regex!r}")
         return text
+
+
+def _with_numbers(plain: object, data: object) -> object:
+    """Return `plain` with a number for each decimal of `data`, which pydantic writes as text."""
+    from decimal import Decimal
+
+    if isinstance(data, Decimal):
+        number = float(data)
+        exact = Decimal(repr(number)) == data
+        return plain if not exact else int(number) if number.is_integer() else number
+    if isinstance(plain, dict) and isinstance(data, dict):
+        pairs = zip(plain.items(), data.values(), strict=False)
+        return {name: _with_numbers(one, other) for (name, one), other in pairs}
+    if isinstance(plain, list) and isinstance(data, Collection):
+        return [_with_numbers(one, other) for one, other in zip(plain, data, strict=False)]
+    return plain
 
 
 def _text(value: object) -> str:
