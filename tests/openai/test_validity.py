@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Iterator
+
+import anyio
 import pytest
 from penstock import errors
 from penstock_openai.testing import FaultServer, finish, stream, text
@@ -62,6 +67,26 @@ async def test_what_was_not_is_an_error_with_the_text(
         with pytest.raises(errors.MalformedAnswer, match=words) as caught:
             await model.chat(HI, **bound)
     assert caught.value.partial.text == answer
+
+
+async def test_the_loop_goes_on_while_a_long_answer_is_checked(server, connect) -> None:
+    answer = json.dumps([{"n": at} for at in range(900)])
+    server.queue(said(answer))
+    turns = itertools.count()
+    async with connect(flavor="vllm") as model, anyio.create_task_group() as others:
+        others.start_soon(turn_by_turn, turns)
+        generation = model.chat(HI, schema={"uniqueItems": True})  # which takes its time
+        async for _ in generation:
+            arrived = next(turns)
+        assert next(turns) - arrived > 10
+        others.cancel_scope.cancel()
+    assert generation.completion.text == answer
+
+
+async def turn_by_turn(turns: Iterator[int]) -> None:
+    while True:
+        next(turns)
+        await anyio.sleep(0.001)
 
 
 async def test_an_answer_that_was_cut_short_is_told_as_such(server: FaultServer, connect) -> None:

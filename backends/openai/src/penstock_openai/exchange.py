@@ -55,6 +55,7 @@ class Exchange:
         self._error: PenstockError | None = None
         self._done = False
         self._over = False
+        self._unchecked = False
 
     async def open(self, path: str, body: Json) -> None:
         """Send the request, and wait for the head of the answer. Raises as `Connection.open`."""
@@ -74,6 +75,8 @@ class Exchange:
         """
         if self._error is not None:
             raise self._error
+        if self._unchecked:
+            return await self._checked()
         if self._over:
             return None
         try:
@@ -218,9 +221,26 @@ class Exchange:
         if not self._over:
             self._over = True
             self._error = self._wrong()
-            if self._error is None:
+            self._unchecked = self._error is None and self._is_bound()
+            if self._error is None and not self._unchecked:
                 out.extend(self._answer.finish())
         return out
+
+    def _is_bound(self) -> bool:
+        """Whether the answer must be one that was asked for."""
+        answer = self._answer
+        return self._check is not None and answer.reason == "stop" and not answer.refused
+
+    async def _checked(self) -> list[EngineEvent]:
+        """Return the end of an answer that was bound; an error is raised behind it.
+
+        A long one takes its time to check, which the event loop has not.
+        """
+        assert self._check is not None
+        self._unchecked = False
+        verdict = self._check.verdict
+        self._error = await anyio.to_thread.run_sync(verdict, abandon_on_cancel=True)
+        return [] if self._error is not None else list(self._answer.finish())
 
     def _wrong(self) -> PenstockError | None:
         """Return what is wrong with an answer that has come to its end, if anything is."""
@@ -234,8 +254,6 @@ class Exchange:
                 "the server's answer stopped without saying that this was its end",
                 hint="Where that is normal for a server, set the option 'allow_incomplete'",
             )
-        if self._check is not None and answer.reason == "stop" and not answer.refused:
-            return self._check.verdict()
         return None
 
     def _within(self, out: list[EngineEvent]) -> list[EngineEvent]:
