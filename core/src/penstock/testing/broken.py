@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from random import Random
 
 from penstock.backend import Activity, AnyEngine, CancelFlag
-from penstock.events import Delta, EngineEvent, Finish, Prefill, Token, Usage
+from penstock.errors import Unsupported
+from penstock.events import Delta, Embeddings, EngineEvent, Finish, Prefill, Token, Usage
 from penstock.request import Request, Sampling
 from penstock.streams.assembly import Assembly
 from penstock.streams.timing import Trace
@@ -159,6 +160,16 @@ class LoopBlocked(EchoEngine):
             yield event
 
 
+class LoopHeld(EchoEngine):
+    """Computes every event in the event loop's thread."""
+
+    async def generate(self, request: Request) -> AsyncIterator[EngineEvent]:
+        """Hold up everybody for a little, again and again."""
+        async for event in super().generate(request):
+            time.sleep(0.03)  # noqa: ASYNC251  # this is the fault
+            yield event
+
+
 class ThreadLeaked(EchoEngine):
     """Leaves a thread behind when it is closed."""
 
@@ -245,6 +256,32 @@ class OptionDropped(EchoThreadEngine):
         yield from super().generate(replace(request, sampling=own), cancel)
 
 
+class Misdescribed(EchoThreadEngine):
+    """Says that it honours an option that there is not."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        able = self.info.capabilities
+        able = replace(able, options=able.options | {"temprature"})
+        self.info = replace(self.info, capabilities=able)
+
+
+class EmbedMissing(EchoThreadEngine):
+    """Says that it gives vectors, and does not."""
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Refuse."""
+        raise Unsupported(f"no vectors for {texts!r}")
+
+
+class TokensLost(EchoThreadEngine):
+    """Says that it can tokenize, and cannot go back."""
+
+    def detokenize(self, ids: list[int]) -> bytes:
+        """Return the bytes of all but the first."""
+        return super().detokenize(ids[1:])
+
+
 class UsageInvented(EchoThreadEngine):
     """Tells figures that cannot be."""
 
@@ -273,9 +310,13 @@ BROKEN: tuple[Broken, ...] = (
     Broken(8, "unbounded buffer", Unbounded),
     Broken(9, "max_tokens ignored", LimitIgnored),
     Broken(10, "option dropped in silence", OptionDropped),
+    Broken(10, "option that there is not", Misdescribed),
+    Broken(10, "declared ability missing", EmbedMissing),
     Broken(11, "chat without memory", Forgetful),
     Broken(12, "usage invented", UsageInvented),
+    Broken(12, "tokens lost on the way back", TokensLost),
     Broken(13, "event loop blocked", LoopBlocked),
+    Broken(13, "event loop held at every event", LoopHeld),
     Broken(13, "thread leaked", ThreadLeaked),
 )
 """One engine for each fault. Law 1 holds by construction: core joins what it delivered."""

@@ -1,6 +1,6 @@
 """The laws: promises to users, each written once as a check over any backend."""
 
-from penstock.testing.laws import calls, leaving, loop, text
+from penstock.testing.laws import calls, leaving, loop, options, text
 from penstock.testing.laws.law import Law, LawBroken
 
 __all__ = ["LAWS", "Law", "LawBroken"]
@@ -15,7 +15,7 @@ LAWS: tuple[Law, ...] = (
     Law(7, "errors", calls.check_errors),
     Law(8, "bounded", leaving.check_bounded),
     Law(9, "limits", calls.check_limits),
-    Law(10, "options mean one thing", calls.check_options),
+    Law(10, "options mean one thing", options.check_options),
     Law(11, "chat is the same everywhere", calls.check_chat),
     Law(12, "usage", calls.check_usage),
     Law(13, "any loop", loop.check_loop),
