@@ -10,7 +10,16 @@ from types import ModuleType
 import anyio
 import penstock
 import pytest
-from penstock import Backend, BackendDeclaration, Deadlines, Engine, Registry, Sampling, hookimpl
+from penstock import (
+    Backend,
+    BackendDeclaration,
+    Deadlines,
+    Engine,
+    ModelInfo,
+    Registry,
+    Sampling,
+    hookimpl,
+)
 from penstock.errors import (
     BackendBug,
     DeadlineExceeded,
@@ -245,3 +254,39 @@ async def test_sampling_given_to_load_stands_under_that_of_a_call():
         assert (await model.complete("abcdef")).text == "abc"
         longer = await model.complete("abcdef", max_tokens=2)
     assert (longer.text, longer.effective.seed) == ("abcdef", 5)
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (lambda self, spec: None, "a wrong signature: "),
+        (
+            lambda self, spec, progress: EchoEngine(),
+            "returned <.*EchoEngine.*It is `async def load`",
+        ),
+    ],
+    ids=["signature", "not async"],
+)
+async def test_a_load_of_the_wrong_shape_is_the_backends_bug(registry, load, said):
+    backend = type("Loads", (Backend,), {"load": load})()
+    with pytest.raises(BackendBug, match=said):
+        await penstock.load("mine:x", registry=registry(backend)).__aenter__()
+
+
+@pytest.mark.parametrize("info", [property(lambda self: ModelInfo(name="x")), None, {"name": "x"}])
+async def test_an_info_that_cannot_be_is_the_backends_bug(registry, info):
+    class Odd(Engine):
+        def generate(self, request):
+            raise NotImplementedError
+
+        async def aclose(self):
+            raise OSError("nor can it be closed")
+
+    Odd.info = info
+
+    class Loads(Backend):
+        async def load(self, spec, progress):
+            return Odd()
+
+    with pytest.raises(BackendBug, match="backend 'mine' loaded an engine without info. Set self"):
+        await penstock.load("mine:x", registry=registry(Loads())).__aenter__()

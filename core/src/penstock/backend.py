@@ -10,10 +10,12 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import field
+from types import UnionType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from penstock.errors import LoadError, Unsupported
+from penstock.errors import BackendBug, LoadError, Unsupported
 from penstock.events import Embeddings, EngineEvent
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
@@ -99,7 +101,7 @@ class ProgressSink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an engine can do beyond generating text.
+    """What an engine can do beyond generating text. Raises `BackendBug` for what it cannot be.
 
     options    the names of `ENGINE_OPTIONS` it honours; the others are refused or dropped
     messages   it takes conversations as they are, and applies its own template
@@ -124,10 +126,20 @@ class Capabilities:
     seeds: bool = True
     parallel: int | None = 1
 
+    def __post_init__(self) -> None:
+        _assert_is(self, "options", AbstractSet, "a frozenset of names")
+        _assert_is(self, "parallel", int | None, "a whole number, or None")
+        if self.parallel is not None and self.parallel < 1:
+            raise BackendBug(
+                f"Capabilities(parallel={self.parallel!r})", hint="It must be 1 or more"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """What is known of a loaded model. None is: the engine does not tell.
+
+    Raises `BackendBug` where it is made of what it cannot be.
 
     `defaults` are the engine's values for options a call leaves open. `chat_template` is Jinja
     source, `bos_token` and `eos_token` the texts it may use.
@@ -144,6 +156,22 @@ class ModelInfo:
     capabilities: Capabilities = field(default_factory=Capabilities)
     defaults: Sampling = field(default_factory=Sampling)
     details: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _assert_is(self, "name", str, "a text")
+        _assert_is(self, "context_length", int | None, "a whole number, or None")
+        _assert_is(self, "chat_template", str | None, "the text of a template, or None")
+        _assert_is(self, "capabilities", Capabilities, "Capabilities")
+        _assert_is(self, "defaults", Sampling, "a Sampling")
+        _assert_is(self, "details", Mapping, "a mapping")
+
+
+def _assert_is(described: object, name: str, kind: type | UnionType, wanted: str) -> None:
+    value = getattr(described, name)
+    if not isinstance(value, kind):
+        raise BackendBug(
+            f"{type(described).__name__}({name}={value!r})", hint=f"It must be {wanted}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,4 +279,4 @@ class IncompleteStream(RemoteError):
 
 
 class BackendBug(GenerationError):
-    """A plugin broke the protocol: it yielded a wrong type or raised an error not of this tree."""
+    """A plugin broke the protocol: a wrong signature, event or description, or it cannot close."""

@@ -25,7 +25,7 @@ from penstock.progress import Forward
 from penstock.registry import Registry
 from penstock.request import Deadlines, Policy, Sampling, assert_policy
 from penstock.sources import SourceContext
-from penstock.streams.pump import steers
+from penstock.streams.pump import begun, steers
 from penstock.streams.pumps import pump_for
 from penstock.values import dataclass
 from penstock.watching import BesideLoad, Watch, free
@@ -321,7 +321,7 @@ class _Loader:
     async def _load(self, registry: Registry, name: str, spec: ModelSpec) -> AnyEngine:
         backend = registry.backend(name)
         try:
-            engine = await backend.load(spec, self._forward)
+            engine = await _awaitable(begun(backend.load, spec, self._forward))
         except PenstockError:
             raise
         except BaseException as error:
@@ -333,15 +333,33 @@ class _Loader:
             ) from error
         if not isinstance(engine, AnyEngine):
             raise BackendBug(f"backend {name!r} loaded {engine!r}", hint="load() returns an engine")
-        if not isinstance(getattr(engine, "info", None), ModelInfo):
+        try:
+            _describe(engine, name)
+        except BackendBug:
             await free(engine)
-            raise BackendBug(
-                f"backend {name!r} loaded an engine without info",
-                hint="Set self.info to a ModelInfo in its __init__",
-            )
-        if not engine.info.backend:
-            engine.info = replace(engine.info, backend=name)
+            raise
         return engine
+
+
+def _awaitable(loading: object) -> Awaitable[AnyEngine]:
+    if isinstance(loading, Awaitable):
+        return loading
+    raise BackendBug(f"load() returned {loading!r}", hint="It is `async def load`")
+
+
+def _describe(engine: AnyEngine, backend: str) -> None:
+    """Say in an engine's info which backend loaded it."""
+    problem: Exception | None = None
+    try:
+        if isinstance(engine.info, ModelInfo):
+            engine.info = replace(engine.info, backend=engine.info.backend or backend)
+            return
+    except Exception as error:  # noqa: BLE001  # not there, or not to be set
+        problem = error
+    raise BackendBug(
+        f"backend {backend!r} loaded an engine without info",
+        hint="Set self.info to a ModelInfo in its __init__",
+    ) from problem
 
 
 def _format(engine: AnyEngine, template: str | None) -> None:

@@ -14,16 +14,24 @@ from penstock.chat.policies import ContextPolicy, Summarize
 from penstock.chat.prompts import Conversation, Prompt
 from penstock.chat.refits import Refits
 from penstock.effective import honoured, known, seeded
-from penstock.errors import GenerationError, ModelClosed, Unsupported, UsageError
+from penstock.errors import (
+    BackendBug,
+    EngineError,
+    GenerationError,
+    ModelClosed,
+    Unsupported,
+    UsageError,
+)
 from penstock.events import Completion, Embeddings
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
 from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation, Plan
 from penstock.streams.job import Job
-from penstock.streams.pump import Pump
+from penstock.streams.pump import Pump, translated
 from penstock.tools import ToolLike, as_tools
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from typing_extensions import Unpack
@@ -285,12 +293,14 @@ class Model:
         Raises `Unsupported` where the engine cannot tell.
         """
         self.assert_open()
-        return await anyio.to_thread.run_sync(self.engine.tokenize, prompt)
+        with self._failing("tokenize"):
+            return await anyio.to_thread.run_sync(self.engine.tokenize, prompt)
 
     async def detokenize(self, ids: list[int]) -> bytes:
         """Return the bytes that `ids` stand for. Raises `Unsupported` as `tokenize` does."""
         self.assert_open()
-        return await anyio.to_thread.run_sync(self.engine.detokenize, ids)
+        with self._failing("detokenize"):
+            return await anyio.to_thread.run_sync(self.engine.detokenize, ids)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Return a vector for each text; texts are alike where their vectors are near.
@@ -300,7 +310,8 @@ class Model:
         """
         self.assert_open()
         wanted = _texts(texts)
-        return await anyio.to_thread.run_sync(self.engine.embed, wanted)
+        with self._failing("embed"):
+            return await anyio.to_thread.run_sync(self.engine.embed, wanted)
 
     async def save_state(
         self, path: str | Path, conversation: PromptLike | Iterable[MessageLike]
@@ -315,7 +326,8 @@ class Model:
 
         self.assert_open()
         prompt = await anyio.to_thread.run_sync(self._prompt, conversation)
-        return await anyio.to_thread.run_sync(self.engine.save_state, prompt, Path(path))
+        with self._failing("save its state"):
+            return await anyio.to_thread.run_sync(self.engine.save_state, prompt, Path(path))
 
     async def load_state(self, path: str | Path) -> int:
         """Take up what `save_state` saved, with the same model; return how many tokens it has.
@@ -325,7 +337,8 @@ class Model:
         from pathlib import Path  # as above
 
         self.assert_open()
-        return await anyio.to_thread.run_sync(self.engine.load_state, Path(path))
+        with self._failing("take up a state"):
+            return await anyio.to_thread.run_sync(self.engine.load_state, Path(path))
 
     def assert_open(self) -> None:
         """Raise `ModelClosed` where the model cannot be used: it is closed, or this is a fork."""
@@ -343,9 +356,13 @@ class Model:
         if not self._closed:
             self._closed = True
             try:
-                await self._pump.aclose()
+                with translated(f"{self.info.name!r} could not be closed", BackendBug):
+                    await self._pump.aclose()
             finally:
                 await self._refits.aclose()
+
+    def _failing(self, what: str) -> AbstractContextManager[None]:
+        return translated(f"{self.info.name!r} could not {what}", EngineError)
 
     def _generation(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -142,11 +143,12 @@ class Watch:
 
 
 async def free(engine: AnyEngine) -> None:
-    """Close an engine that no model has."""
-    if isinstance(engine, Engine):
-        await engine.aclose()
-    else:
-        await anyio.to_thread.run_sync(engine.close)
+    """Close an engine that no model has; how that fails would hide why it has none."""
+    with suppress(Exception):
+        if isinstance(engine, Engine):
+            await engine.aclose()
+        else:
+            await anyio.to_thread.run_sync(engine.close)
 
 
 def _spawned(run: Callable[[], Coroutine[Any, Any, None]]) -> object:

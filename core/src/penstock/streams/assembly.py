@@ -24,9 +24,11 @@ from penstock.streams.decoding import CharacterDecoder
 from penstock.streams.stopping import StopMatcher
 from penstock.streams.timing import Trace
 
-__all__ = ["Assembly", "assembly_of"]
+__all__ = ["Assembly", "assembly_of", "unlike"]
 
 _EVENTS = "It may yield str, bytes, Token, Delta, Prefill, Usage, Report, Retry and Finish"
+_REASONS = ("stop", "stop_sequence", "length", "tool_calls", "content_filter")
+"""What an engine may end with; the others are for those who read, and for its errors."""
 
 
 class Assembly:
@@ -116,6 +118,8 @@ class Assembly:
     def _delta(self, delta: Delta) -> Delta | None:
         if delta.aside is not None:
             return self._beside(delta, delta.aside)
+        if not isinstance(delta.text, str):
+            raise unlike(delta)
         if not self._shaped:
             text = self._decoder.feed_text(delta.text)
             if self._stops is not None or self._held_tokens or text is not delta.text:
@@ -150,7 +154,7 @@ class Assembly:
             case Delta():
                 return self._delta(event)
             case Finish():
-                self.finish = event
+                self.finish = _ended(event)
             case _:
                 self._note(event)
         return None
@@ -167,7 +171,7 @@ class Assembly:
             case Retry():
                 self.retries += 1
             case _:
-                raise BackendBug(f"the engine yielded {event!r}", hint=_EVENTS)
+                raise unlike(event)
 
     def _text(self, text: str, tokens: int, ids: tuple[int, ...], at: float) -> Delta | None:
         at = at or perf_counter()
@@ -220,6 +224,20 @@ class _ScoredAssembly(Assembly):
         delta = super()._emit(text, at)
         delta.logprobs, self._held_logprobs = self._held_logprobs, ()
         return delta
+
+
+def unlike(event: object) -> BackendBug:
+    """Return the error for what no engine may yield."""
+    return BackendBug(f"the engine yielded {event!r}", hint=_EVENTS)
+
+
+def _ended(finish: Finish) -> Finish:
+    if finish.reason in _REASONS and isinstance(finish.usage, Usage | None):
+        return finish
+    raise BackendBug(
+        f"the engine yielded {finish!r}",
+        hint=f"The reason is one of {', '.join(_REASONS)}, and the usage a Usage or None",
+    )
 
 
 def _logprobs_of(event: EngineEvent) -> tuple[Logprob, ...]:

@@ -33,7 +33,10 @@ class BatchPump(Pump):
         except PenstockError:
             self._live.discard(job)
             raise
-        except Exception as error:  # noqa: BLE001  # a defect travels to the consumer, as any does
+        except KeyboardInterrupt:
+            self._live.discard(job)
+            raise
+        except BaseException as error:  # noqa: BLE001  # it travels to the consumer, as any does
             job.end(error)
 
     async def aclose(self) -> None:

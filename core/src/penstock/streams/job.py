@@ -6,10 +6,10 @@ from collections.abc import Callable
 from time import perf_counter
 
 from penstock.backend import CancelFlag
-from penstock.errors import ContextOverflow, EngineError, PenstockError
+from penstock.errors import BackendBug, ContextOverflow, EngineError, PenstockError
 from penstock.events import EngineEvent
 from penstock.request import Request, Sampling
-from penstock.streams.assembly import assembly_of
+from penstock.streams.assembly import assembly_of, unlike
 from penstock.streams.channel import Channel, Outcome
 from penstock.streams.timing import Trace
 
@@ -71,7 +71,12 @@ class Job:
         """Pass one event on; return whether to go on. After the end, nothing counts."""
         if self._ended:
             return False
-        delta = self.assembly.feed(event)
+        try:
+            delta = self.assembly.feed(event)
+        except PenstockError:
+            raise
+        except Exception as error:  # what only looks like an event
+            raise unlike(event) from error
         if delta is not None:
             self.channel.put(delta, quietly=quietly)
         return self.assembly.finish is None and not self.channel.left
@@ -124,9 +129,11 @@ class Job:
         self.channel.when_room(call)
 
 
-def _of_our_tree(error: BaseException) -> BaseException:
+def _of_our_tree(error: object) -> BaseException:
     if isinstance(error, PenstockError):
         return error
+    if not isinstance(error, BaseException):
+        return BackendBug(f"a ticket was ended with {error!r}", hint="Give end() the error itself")
     wrapped = EngineError(f"the engine failed: {error!r}")
     wrapped.__cause__ = error
     return wrapped

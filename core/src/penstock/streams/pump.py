@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 import anyio
 
-from penstock.errors import ModelClosed
+from penstock.errors import BackendBug, ModelClosed, PenstockError
 from penstock.streams.job import Job
 
-__all__ = ["Pump", "closed_error", "steers"]
+__all__ = ["Pump", "begun", "closed_error", "no_stream", "steers", "translated"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _STEERING = (BaseExceptionGroup, GeneratorExit, KeyboardInterrupt, SystemExit)
 """Of these, groups that are an `Exception` hold nothing else."""
+
+
+def begun(call: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
+    """Call what a plugin defines. Raises `BackendBug` where it takes other arguments."""
+    try:
+        return call(*given, **named)
+    except TypeError as error:
+        inside = error.__traceback__ is not None and error.__traceback__.tb_next is not None
+        if inside:
+            raise
+        raise BackendBug(f"a wrong signature: {error}", hint="Look at that of its base") from error
+
+
+def no_stream(returned: object, hint: str) -> BackendBug:
+    """Return the error for what `generate` returned in place of a stream."""
+    if isinstance(returned, Coroutine):
+        returned.close()  # nobody awaits it
+    return BackendBug(f"generate() returned {returned!r}", hint=hint)
+
+
+@contextmanager
+def translated(what: str, kind: type[PenstockError]) -> Iterator[None]:
+    """Raise what is not of our tree as this kind of error, which says what failed."""
+    try:
+        yield
+    except PenstockError:
+        raise
+    except BaseException as error:
+        if steers(error):
+            raise
+        raise kind(f"{what}: {error!r}") from error
 
 
 class Pump(ABC):

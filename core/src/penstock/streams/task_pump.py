@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from penstock.errors import ModelClosed
 from penstock.events import EngineEvent
 from penstock.streams.bells import Bells, LoopBell, LoopDoor
 from penstock.streams.job import Job
-from penstock.streams.pump import Pump, closed_error, steers
+from penstock.streams.pump import Pump, begun, closed_error, no_stream, steers
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -124,8 +125,10 @@ class TaskPump(Pump):
         if not job.admit():
             return
         request = await anyio.to_thread.run_sync(job.request) if job.renders else job.request()
+        events = begun(self._engine.generate, request)
+        if not isinstance(events, AsyncIterable):
+            raise no_stream(events, "It must yield events, as an async generator does")
         self._running += 1
-        events = self._engine.generate(request)
         try:
             await self._pull(job, events)
         finally:
@@ -156,7 +159,13 @@ async def _error_in(call: Callable[[], Awaitable[object]]) -> BaseException | No
     try:
         await call()
     except BaseException as error:
-        if steers(error):
+        if steers(error) and not _is_stray(error):
             raise
         return error
     return None
+
+
+def _is_stray(error: BaseException) -> bool:
+    """Whether this is the cancellation of something else, that an engine let out."""
+    cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+    return cancelled and anyio.current_effective_deadline() > -math.inf

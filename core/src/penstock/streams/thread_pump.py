@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 
 import anyio
@@ -14,7 +14,7 @@ from penstock.errors import ModelClosed
 from penstock.events import EngineEvent
 from penstock.streams.bells import LoopBell
 from penstock.streams.job import Job
-from penstock.streams.pump import Pump, closed_error
+from penstock.streams.pump import Pump, begun, closed_error, no_stream
 
 __all__ = ["ThreadPump"]
 
@@ -112,7 +112,9 @@ class ThreadPump(Pump):
     def _generate(self, job: Job) -> None:
         if not job.admit():
             return
-        events = self._engine.generate(job.request(), job.cancel)
+        events = begun(self._engine.generate, job.request(), job.cancel)
+        if not isinstance(events, Iterable):
+            raise no_stream(events, "It must yield events, as a generator does")
         try:
             self._pull(job, events)
         finally:
