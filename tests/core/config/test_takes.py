@@ -66,13 +66,40 @@ class Careless:
         return {name: int(value) for name, value in options.items()}
 
 
+class Bare:
+    """Cannot be read into."""
+
+
+class Unbound:
+    def of(self, options): ...
+
+
+class Listed(Demanding):
+    SYNONYMS: ClassVar[list[str]] = ["address"]
+
+
+class Astray(Demanding):
+    SYNONYMS: ClassVar[Mapping[str, str]] = {"address": "uri"}
+
+
+@dataclass(frozen=True)
+class Mysterious:
+    depth: "so deep" = 0  # noqa: F722  # as a careless author writes it
+
+    @classmethod
+    def of(cls, options):
+        return cls(**options)
+
+
 @pytest.fixture
 def audited(monkeypatch):
     """Make a registry with one backend whose options are this; audit one model of it."""
 
     def make(options: str, said: dict[str, object]) -> tuple[list[str], Registry, Config]:
         module = ModuleType("made_plugin")
-        module.make, module.Demanding, module.Careless = Recording, Demanding, Careless
+        module.make = Recording
+        for made in (Demanding, Careless, Bare, Unbound, Listed, Astray, Mysterious):
+            setattr(module, made.__name__, made)
         declared = BackendDeclaration(name="mine", factory="made_plugin:make", options=options)
         module.penstock_backends = hookimpl(lambda: [declared])
         monkeypatch.setitem(sys.modules, "made_plugin", module)
@@ -131,6 +158,36 @@ def test_an_error_of_pythons_own_is_a_refusal_too(audited):
     assert problems[0].startswith('config: models.m.b = "x": mine does not take it: ValueError(')
 
 
-def test_a_class_that_is_not_there_is_the_plugins_fault(audited):
-    with pytest.raises(PluginError, match="the options of 'mine' cannot be imported from 'made_pl"):
-        audited("made_plugin:Gone", {"a": 1})
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("made_plugin:Gone", "cannot be imported from 'made_plugin:Gone': AttributeError("),
+        ("made_panic:Options", "cannot be imported from 'made_panic:Options': BaseException("),
+        ("made_plugin:Bare", "'made_plugin:Bare' has no classmethod of(mapping): "),
+        ("made_plugin:Unbound", "'made_plugin:Unbound' has no classmethod of(mapping): "),
+        ("made_plugin:Listed", "'made_plugin:Listed' has SYNONYMS = ['address']"),
+        ("made_plugin:Astray", "'made_plugin:Astray' has SYNONYMS = {'address': 'uri'}"),
+    ],
+)
+async def test_a_class_that_cannot_be_asked_is_the_plugins_fault_and_hurts_no_other(
+    audited, options, said, tmp_path, monkeypatch
+):
+    (tmp_path / "made_panic.py").write_text("raise BaseException('no driver')")
+    monkeypatch.syspath_prepend(tmp_path)
+    problems, registry, config = audited(options, {"a": 1})
+    assert len(problems) == 1
+    assert problems[0].startswith("config: models.m: the options of 'mine'")
+    assert said in problems[0]
+    with pytest.raises(PluginError, match="the options of 'mine'"):
+        await penstock.load("m", config=config, registry=registry).__aenter__()
+    shown = as_tree(config, Auditor(config, registry))
+    assert shown["models"]["m"]["options"] == {"a": 1}
+    Draft202012Validator(json_schema(registry)).validate({"models": {"m": {"a": 1}}})
+    other = Config.of({"models": {"other": {"source": "x.unread", "n": 1}}})
+    assert Auditor(other, registry).problems() == []
+
+
+def test_an_annotation_that_is_no_expression_is_no_fault(audited):
+    problems, registry, _ = audited("made_plugin:Mysterious", {"depth": 1})
+    assert problems == []
+    assert json_schema(registry)

@@ -14,7 +14,8 @@ from penstock.cli.records import Record, form_of, show_records
 from penstock.cli.status import OK, PLUGINS_WRONG
 from penstock.config import Config
 from penstock.config.auditing import Auditor
-from penstock.errors import PenstockError
+from penstock.config.takes import Takes
+from penstock.errors import PenstockError, PluginError
 from penstock.plugins import PluginRecord
 from penstock.registry import Registry
 
@@ -54,6 +55,7 @@ def _surroundings() -> Iterator[Finding]:
 
 def _plugins() -> Iterator[Finding]:
     registry = Registry.installed()
+    registry.offers()  # asks for presets too
     yield from map(_recorded, registry.records)
     config = Config.discovered(tolerant=True)
     yield from _configured(config, registry)
@@ -86,9 +88,18 @@ def _default(config: Config, registry: Registry) -> Finding:
 def _diagnosed(registry: Registry, name: str) -> Iterator[Finding]:
     """Ask a backend; one that cannot answer is wrong, and hurts no other."""
     try:
-        findings = list(registry.backend(name).diagnose())
-    except Exception as error:  # noqa: BLE001  # any failure is what we look for
+        findings = [_told(name, found) for found in registry.backend(name).diagnose()]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # any failure is what we look for
         yield Finding(f"backend {name}", f"{type(error).__name__}: {error}", ok=False)
         return
-    yield Finding(f"backend {name}", "can be loaded")
-    yield from (Finding(f"{name}: {f.subject}", f.found, f.ok) for f in findings)
+    fault = Takes(registry.backends[name]).fault
+    yield Finding(f"backend {name}", str(fault or "can be loaded"), ok=fault is None)
+    yield from findings
+
+
+def _told(name: str, found: Finding) -> Finding:
+    if not isinstance(found, Finding):
+        raise PluginError(f"diagnose() yielded {found!r}, which is no Finding")
+    return Finding(f"{name}: {found.subject}", str(found.found), found.ok)

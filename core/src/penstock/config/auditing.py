@@ -16,7 +16,7 @@ from penstock.config.suggestion import suggestion
 from penstock.config.takes import Takes
 from penstock.config.targets import backend_of, hashed, located
 from penstock.config.telling import expectation, problem_at, problem_of
-from penstock.errors import PenstockError, UsageError
+from penstock.errors import PenstockError, PluginError, UsageError
 from penstock.nearest import nearest
 from penstock.problem import Problem
 from penstock.registry import Registry, Target
@@ -46,12 +46,22 @@ class Auditor:
         extended = {base for name in config.models for base in config.chain(name)[1:]}
         for name in config.models:
             whole = name not in extended and not config.problems
-            found |= dict.fromkeys(self.of_model(name, loaded=whole))
+            found |= dict.fromkeys(self._of_model(name, loaded=whole))
         places = list(dict.fromkeys(where for layer in config.layers for where in layer.places()))
         return sorted(found, key=lambda one: (places.index(one.where), one.line or 0))
 
+    def _of_model(self, name: str, *, loaded: bool) -> Iterator[Problem]:
+        """Yield the same, and what is wrong with the plugin of its backend."""
+        try:
+            yield from self.of_model(name, loaded=loaded)
+        except PluginError as error:
+            yield self._at(name, error.message, error.hint or "")
+
     def of_model(self, name: str, *, loaded: bool = True) -> Iterator[Problem]:
-        """Yield what is wrong with one model. Unless it is `loaded`, it need not be complete."""
+        """Yield what is wrong with one model. Unless it is `loaded`, it need not be complete.
+
+        Raises `PluginError` where its backend's own options cannot be asked.
+        """
         settings = self.settings_of(name)
         backend = settings.get(("backend",))
         if backend is not None and backend.value not in self._registry.backends:
@@ -76,10 +86,17 @@ class Auditor:
         return self._config.of_model(name, synonyms)
 
     def takes_of(self, settings: Settings, target: Target | None) -> list[Takes]:
-        """Return what tells a model's options: its backend, or all, while none is known."""
+        """Return what tells a model's options: its backend, or all, while none is known.
+
+        Raises `PluginError` where its backend's own class cannot be asked.
+        """
         backend = backend_of(settings, target, self._registry)
-        names = self._registry.backends if backend is None else [backend]
-        return [Takes(self._registry.backends[name]) for name in names]
+        if backend is None:
+            return [*map(Takes, self._registry.backends.values())]
+        takes = Takes(self._registry.backends[backend])
+        if takes.fault is not None:
+            raise takes.fault
+        return [takes]
 
     def takes_of_model(self, name: str) -> list[Takes]:
         """Return what tells the options of a model, none where its backend is not here."""

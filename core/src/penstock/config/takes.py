@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import typing
 from collections.abc import Mapping
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any, Protocol, cast
 from penstock.backend import OptionValue
 from penstock.config.origins import Setting
 from penstock.declarations import BackendDeclaration
-from penstock.errors import UsageError
+from penstock.errors import PluginError, UsageError
 from penstock.importing import imported
 from penstock.secret import Secret
 
@@ -25,19 +26,36 @@ class _Options(Protocol):
 
 
 class Takes:
-    """The options of one backend. One that declares no class takes anything, unchecked."""
+    """The options of one backend. One that declares no class takes anything, unchecked.
+
+    So does one whose class cannot be asked; `fault` then says why.
+    """
 
     def __init__(self, declared: BackendDeclaration) -> None:
         self.backend = declared.name
         self._declared = declared
 
-    @cached_property
+    @property
+    def fault(self) -> PluginError | None:
+        """What is wrong with the class; None if nothing is, or there is none."""
+        return self._found[1]
+
+    @property
     def _class(self) -> _Options | None:
-        """The class; raises `PluginError` where it cannot be imported."""
-        if not self._declared.options:
-            return None
-        what = f"the options of {self.backend!r}"
-        return cast("_Options", imported(self._declared.options, what))
+        return self._found[0]
+
+    @cached_property
+    def _found(self) -> tuple[_Options | None, PluginError | None]:
+        """The class, or why it cannot be asked."""
+        where, what = self._declared.options, f"the options of {self.backend!r}"
+        if not where:
+            return None, None
+        try:
+            found = imported(where, what)
+            _assert_readable(found, f"{what}: {where!r}")
+        except PluginError as error:
+            return None, error
+        return cast("_Options", found), None
 
     @cached_property
     def fields(self) -> Mapping[str, dataclasses.Field[Any]]:
@@ -56,7 +74,7 @@ class Takes:
         """The types of the options, as far as Python can tell them."""
         try:
             return typing.get_type_hints(self._class)
-        except (NameError, TypeError):
+        except Exception:  # noqa: BLE001  # an annotation may be any expression
             return {}
 
     @property
@@ -91,7 +109,9 @@ class Takes:
             self._class.of(options)
         except UsageError as error:
             return error
-        except Exception as error:  # noqa: BLE001  # a plugin's own way to refuse a value
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # a plugin's own way to refuse a value
             return UsageError(f"{self.backend} does not take it: {error!r}")
         return None
 
@@ -114,4 +134,21 @@ class Takes:
         words = self._type(name)
         return ("str" in words or "Secret" in words) and not any(
             kind in words for kind in ("int", "float", "bool")
+        )
+
+
+def _assert_readable(made: Any, what: str) -> None:
+    """Raise `PluginError` for a class that a configuration cannot be read into."""
+    try:
+        inspect.signature(made.of).bind({})
+    except (AttributeError, TypeError) as error:
+        raise PluginError(
+            f"{what} has no classmethod of(mapping): {error}", hint="See `BackendDeclaration`"
+        ) from error
+    names = getattr(made, "SYNONYMS", {})
+    fields = dataclasses.fields(made) if dataclasses.is_dataclass(made) else ()
+    known = {field.name for field in fields}
+    if not isinstance(names, Mapping) or (known and not known.issuperset(names.values())):
+        raise PluginError(
+            f"{what} has SYNONYMS = {names!r}", hint="It maps other names to those of fields"
         )
