@@ -84,6 +84,7 @@ from penstock.model import Model
 from penstock.problem import Problem
 from penstock.registry import Registry
 from penstock.request import Deadlines, Request, Sampling
+from penstock.secret import Secret
 from penstock.sources import SourceContext, StoredModel
 from penstock.streams import Generation, Progress, Stage, Stream
 from penstock.tasks import Task
@@ -155,6 +156,7 @@ __all__ = [
     "RequestRefused",
     "Retry",
     "Sampling",
+    "Secret",
     "Segment",
     "ServerFailed",
     "SourceContext",
