@@ -45,13 +45,6 @@ def test_a_plugin_that_cannot_be_imported_is_broken_and_hurts_no_other(plugin):
     assert manager.has_plugin("fine")
 
 
-def test_a_plugin_that_exits_when_it_is_imported_is_broken_and_ends_nobody(tmp_path, monkeypatch):
-    (tmp_path / "module_that_exits.py").write_text("raise SystemExit(1)")
-    monkeypatch.syspath_prepend(tmp_path)
-    _, records = discover([EntryPoint("exits", "module_that_exits", GROUP)], {})
-    assert (records[0].state, "SystemExit" in records[0].reason) == ("broken", True)
-
-
 def test_a_hook_of_the_wrong_shape_breaks_its_plugin_only(plugin):
     from penstock import hookimpl
 
@@ -67,7 +60,7 @@ def test_two_plugins_of_one_name_are_both_broken(plugin):
     twins = [plugin("twin"), EntryPoint("twin", "made_twin", GROUP)]
     _, records = discover(twins, {})
     assert [record.state for record in records] == ["broken", "broken"]
-    assert "several distributions offer a plugin named 'twin'" in records[0].reason
+    assert "several distributions offer a plugin named 'twin'. Uninstall" in records[0].reason
 
 
 def test_the_allow_list_acts_before_import(monkeypatch, plugin):
@@ -100,3 +93,20 @@ def test_installed_plugins_know_their_distribution():
     echo = next(record for record in records if record.name == "echo")
     assert (echo.distribution, echo.state) == ("penstock", "loaded")
     assert echo.version
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "BaseException"])
+def test_a_plugin_that_ends_or_panics_when_it_is_imported_is_broken_and_ends_nobody(
+    kind, tmp_path, monkeypatch
+):
+    (tmp_path / f"module_of_{kind}.py").write_text(f"raise {kind}('no licence')")
+    monkeypatch.syspath_prepend(tmp_path)
+    _, records = discover([EntryPoint("ends", f"module_of_{kind}", GROUP)], {})
+    assert (records[0].state, records[0].reason) == ("broken", f"{kind}: no licence")
+
+
+def test_one_module_under_two_names_is_one_plugin(plugin):
+    first = plugin("first")
+    _, records = discover([first, EntryPoint("second", first.value, GROUP)], {})
+    assert [record.state for record in records] == ["loaded", "broken"]
+    assert records[1].reason == "'made_first' is plugin 'first' already"

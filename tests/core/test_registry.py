@@ -43,6 +43,17 @@ class Unmakable(Backend):
     async def load(self, spec, progress): ...
 
 
+class Panic(BaseException):
+    """What a library of another language fails with."""
+
+
+class Panicking(Backend):
+    def __init__(self) -> None:
+        raise Panic("no device")
+
+    async def load(self, spec, progress): ...
+
+
 def backend(name: str, factory: str = "penstock.testing.echo:EchoBackend", **more: object):
     return BackendDeclaration(name=name, factory=factory, **more)
 
@@ -56,6 +67,7 @@ def registry(monkeypatch):
     """Make a registry of plugins, each given as the declarations it returns."""
     functions = ModuleType("made_sources")
     functions.nowhere, functions.failing, functions.Unmakable = nowhere, failing, Unmakable
+    functions.Panicking = Panicking
     monkeypatch.setitem(sys.modules, "made_sources", functions)
 
     def make(**plugins: object) -> Registry:
@@ -71,8 +83,21 @@ def registry(monkeypatch):
     return make
 
 
+@pytest.fixture
+def plain(monkeypatch):
+    """Make a registry of one plugin, whose hook for backends is this."""
+
+    def make(hook) -> Registry:
+        module = ModuleType("made_plain")
+        module.penstock_backends = hookimpl(hook)
+        monkeypatch.setitem(sys.modules, "made_plain", module)
+        return Registry(*discover([EntryPoint("plain", "made_plain", "penstock")], {}))
+
+    return make
+
+
 def _only(offer, kind):
-    if isinstance(offer, Exception):
+    if isinstance(offer, BaseException):
         raise offer
     other = SourceDeclaration if kind is BackendDeclaration else BackendDeclaration
     return [declared for declared in offer if not isinstance(declared, other)]
@@ -277,3 +302,82 @@ def test_a_preset_may_name_a_backend_which_gives_way_to_one_that_is_asked_for(th
 def test_the_readers_of_a_format_are_known_without_a_file(three):
     assert three.readers(".bin") == three.readers("bin") == three.backends_for(Path("x.bin"))
     assert three.readers("") == []
+
+
+@pytest.mark.parametrize("error", [SystemExit("enough"), Panic("enough")])
+def test_a_hook_that_ends_or_panics_breaks_its_plugin_and_no_other(registry, error):
+    found = registry(bad=error, good=[backend("fine")])
+    assert set(found.backends) == {"fine"}
+    assert found.records[0].reason == f"penstock_sources: {type(error).__name__}: enough"
+
+
+def test_what_a_plugin_offers_beside_a_name_already_taken_is_there(registry):
+    found = registry(a=[backend("same")], b=[backend("same"), backend("other")])
+    assert found.origins == {"same": "a", "other": "b"}
+    assert found.records[1].reason == "penstock_backends: 'same' is offered by plugin 'a' already"
+
+
+@pytest.mark.parametrize("returned", [None, backend("alone")], ids=["None", "no list"])
+def test_a_hook_that_returns_no_list_is_told_what_to_return(returned, plain):
+    (record,) = plain(lambda: returned).records
+    assert record.state == "broken"
+    assert f"returned {returned!r}. Return a list of BackendDeclaration" in record.reason
+
+
+def test_a_source_that_a_backend_hides_is_told_of_and_there_behind_a_backend(registry):
+    found = registry(a=[backend("box")], b=[source("box"), source("chest")])
+    assert found.records[1].state == "loaded"
+    assert found.records[1].reason == (
+        "'box:' means the backend of plugin 'a'; for the source, write '<backend>:box:…'"
+    )
+    assert found.parse("box:box:x") == Target("box", "box", "x")
+
+
+def test_a_plugin_may_offer_a_backend_and_a_source_of_one_name(registry):
+    assert registry(a=[backend("box"), source("box")]).records[0].reason == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: backend(None), "name=None.*a text"),
+        (lambda: backend(""), "name=''.*two signs or more"),
+        (lambda: backend("c"), "name='c'.*two signs or more"),
+        (lambda: backend("my:own"), "name='my:own'.*none of them a colon"),
+        (lambda: backend("my own"), "name='my own'.*none of them a colon or a space"),
+        (lambda: backend("mine", EchoBackend), "factory=<class.*a text"),
+        (lambda: backend("mine", formats="bin"), r"formats='bin'.*a tuple, such as \(\"gguf\",\)"),
+        (lambda: backend("mine", formats=None), "formats=None.*a tuple"),
+        (lambda: backend("mine", formats=(".bin",)), "'mine' has the format '.bin'.*without a dot"),
+        (lambda: backend("mine", formats=("BIN",)), "'mine' has the format 'BIN'.*small letters"),
+        (lambda: backend("mine", formats=(3,)), "'mine' has the format 3"),
+        (lambda: backend("mine", priority="high"), "priority='high'.*a whole number"),
+        (lambda: backend("mine", summary=None), "summary=None.*a text"),
+        (lambda: source("a:b"), "scheme='a:b'.*none of them a colon"),
+        (lambda: source("box", default="yes"), "default='yes'.*True or False"),
+        (lambda: PresetDeclaration(name="tale", target=None), "target=None.*a text"),
+    ],
+)
+def test_a_declaration_of_what_cannot_be_breaks_its_plugin_with_field_and_value(made, said, plain):
+    with pytest.raises(PluginError, match=said):
+        made()
+    (record,) = plain(lambda: [made()]).records
+    assert record.state == "broken"
+    assert record.reason.startswith("penstock_backends: ")
+
+
+def test_a_backend_whose_library_panics_is_a_plugin_error(registry):
+    found = registry(mine=[backend("bad", "made_sources:Panicking")])
+    with pytest.raises(PluginError, match="backend 'bad' cannot be made: Panic"):
+        found.backend("bad")
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "BaseException"])
+def test_a_backend_whose_module_ends_or_panics_is_a_plugin_error(
+    registry, kind, tmp_path, monkeypatch
+):
+    (tmp_path / f"engine_of_{kind}.py").write_text(f"raise {kind}('no driver')")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = registry(mine=[backend("bad", f"engine_of_{kind}:X")])
+    with pytest.raises(PluginError, match=f"cannot be imported from 'engine_of_{kind}:X'.*no dri"):
+        found.backend("bad")

@@ -268,3 +268,25 @@ def test_a_name_without_its_colon_is_told_with_it(name):
     registry = Registry.installed()
     with pytest.raises(ModelNotFound, match=f"write '{name}:'"):
         registry.resolve(registry.parse(name))
+
+
+@pytest.mark.parametrize("told", ["/x", StoredModel(source="shelf:x", path="/x", size=1)])
+def test_what_is_no_stored_model_is_told_with_its_value(shelf, told):
+    source = shelf(lambda rest: shelf.file, stored=lambda wanted: [told]).source("shelf")
+    with pytest.raises(LoadError, match="source 'shelf' failed at ''.*no StoredModel") as caught:
+        source.stored()
+    assert repr(told) in str(caught.value)
+
+
+def test_a_panic_of_a_source_is_a_load_error(shelf):
+    class Panic(BaseException):
+        pass
+
+    def panic(*_):
+        raise Panic("out of bounds")
+
+    registry = shelf(panic, stored=panic)
+    with pytest.raises(LoadError, match="source 'shelf' failed at 'x': Panic"):
+        registry.resolve(registry.parse("shelf:x"))
+    with pytest.raises(LoadError, match="source 'shelf' failed at '': Panic"):
+        registry.source("shelf").stored()

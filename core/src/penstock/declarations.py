@@ -1,10 +1,22 @@
-"""Declarations: what plugins say they offer, in strings; nothing is imported for it."""
+"""Declarations: what plugins say they offer, in strings; nothing is imported for it.
+
+Each raises `PluginError` where it is made of what it cannot be.
+"""
 
 from __future__ import annotations
 
+from penstock.errors import PluginError
 from penstock.values import dataclass
 
 __all__ = ["BackendDeclaration", "PresetDeclaration", "SourceDeclaration"]
+
+_TEXT = str, "a text"
+_KINDS: dict[str, tuple[type, str]] = {
+    "formats": (tuple, 'a tuple, such as ("gguf",)'),
+    "priority": (int, "a whole number"),
+    "default": (bool, "True or False"),
+}
+"""What fields must be; others are texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +42,14 @@ class BackendDeclaration:
     priority: int = 0
     summary: str = ""
 
+    def __post_init__(self) -> None:
+        _assert_kinds(self)
+        _assert_name(self, "name", self.name)
+        for form in self.formats:
+            if str(form).lower().strip(". ") != form:  # whatever else it may be
+                hint = 'A format is named like "gguf": in small letters, without a dot'
+                raise PluginError(f"backend {self.name!r} has the format {form!r}", hint=hint)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDeclaration:
@@ -54,6 +74,10 @@ class SourceDeclaration:
     default: bool = False
     summary: str = ""
 
+    def __post_init__(self) -> None:
+        _assert_kinds(self)
+        _assert_name(self, "scheme", self.scheme)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresetDeclaration:
@@ -67,3 +91,25 @@ class PresetDeclaration:
     name: str
     target: str
     summary: str = ""
+
+    def __post_init__(self) -> None:
+        _assert_kinds(self)
+
+
+def _assert_kinds(declared: BackendDeclaration | PresetDeclaration | SourceDeclaration) -> None:
+    for name in declared.__slots__:
+        value = getattr(declared, name)
+        kind, wanted = _KINDS.get(name, _TEXT)
+        if not isinstance(value, kind):
+            raise PluginError(
+                f"{type(declared).__name__}({name}={value!r})", hint=f"It must be {wanted}"
+            )
+
+
+def _assert_name(declared: object, field: str, name: str) -> None:
+    """Raise for what cannot stand before the colon of a target; a single letter is a drive."""
+    if len(name) < 2 or ":" in name or any(sign.isspace() for sign in name):
+        raise PluginError(
+            f"{type(declared).__name__}({field}={name!r})",
+            hint="It must have two signs or more, none of them a colon or a space",
+        )

@@ -19,7 +19,9 @@ def imported(where: str, what: str) -> Callable[..., Any]:
 
     try:
         thing: object = pkgutil.resolve_name(where)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the panic of a library is none of Python's own kinds
         raise PluginError(f"{what} cannot be imported from {where!r}: {error!r}") from error
     if not callable(thing):
         raise PluginError(f"{what}: {where!r} is not callable")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from penstock.errors import PenstockError
 from penstock.values import dataclass
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     import pluggy
 
-__all__ = ["ALLOW", "DENY", "PluginRecord", "discover"]
+__all__ = ["ALLOW", "DENY", "PluginRecord", "discover", "told"]
 
 GROUP = "penstock"
 ALLOW = "PENSTOCK_PLUGINS"
@@ -56,6 +57,11 @@ def discover(
     return manager, tuple(records)
 
 
+def told(error: BaseException) -> str:
+    """Return what a plugin failed with, as the reason of its record."""
+    return str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+
+
 def _installed() -> Iterable[EntryPoint]:
     from importlib.metadata import entry_points  # 20 ms that `import penstock` need not pay
 
@@ -73,15 +79,21 @@ def _load(
     if reason:
         return "disabled", reason
     if shared:
-        return "broken", f"several distributions offer a plugin named {entry.name!r}"
+        hint = "Uninstall all of them but one"
+        return "broken", f"several distributions offer a plugin named {entry.name!r}. {hint}"
     try:
         module = entry.load()
+        twin = manager.get_name(module)
+        if twin is not None:
+            return "broken", f"{entry.value!r} is plugin {twin!r} already"
         manager.register(module, name=entry.name)
         manager.check_pending()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # one must not stop the others
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # one must not stop the others
         if manager.has_plugin(entry.name):
             manager.unregister(name=entry.name)
-        return "broken", f"{type(error).__name__}: {error}"
+        return "broken", told(error)
     return "loaded", ""
 
 

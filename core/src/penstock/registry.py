@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +21,7 @@ from penstock.errors import (
 )
 from penstock.importing import imported
 from penstock.nearest import nearest
-from penstock.plugins import PluginRecord, discover
+from penstock.plugins import PluginRecord, discover, told
 from penstock.sources import Source, SourceContext
 from penstock.values import dataclass
 
@@ -64,7 +65,9 @@ class Registry:
         self.sources = {name: declaration for name, (_, declaration) in sources.items()}
         self.origins = {name: plugin for name, (plugin, _) in backends.items()}
         self._source_origins = {name: plugin for name, (plugin, _) in sources.items()}
-        self.records = _with_broken(records, broken)
+        self.records = _with_broken(
+            _with_hidden(records, self._source_origins, self.origins), broken
+        )
         self._plugins = manager
 
     @cached_property
@@ -158,7 +161,9 @@ class Registry:
         factory = imported(declared.factory, f"backend {name!r}")
         try:
             made = factory()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PluginError(f"backend {name!r} cannot be made: {error!r}") from error
         if not isinstance(made, Backend):
             raise PluginError(f"backend {name!r}: {declared.factory!r} is no penstock.Backend")
@@ -235,13 +240,24 @@ class Registry:
         return f"Backends here: {there}{broken}"
 
 
+def _with_hidden(
+    records: Iterable[PluginRecord], sources: Mapping[str, str], backends: Mapping[str, str]
+) -> tuple[PluginRecord, ...]:
+    """Tell of sources whose names mean a backend of another plugin, in front of a target."""
+    hidden = {
+        plugin: f"{scheme + ':'!r} means the backend of plugin {backends[scheme]!r}; "
+        f"for the source, write '<backend>:{scheme}:…'"
+        for scheme, plugin in sources.items()
+        if backends.get(scheme, plugin) != plugin
+    }
+    return tuple(replace(r, reason=hidden.get(r.name, r.reason)) for r in records)
+
+
 def _with_broken(
     records: Iterable[PluginRecord], broken: Mapping[str, str]
 ) -> tuple[PluginRecord, ...]:
     return tuple(
-        PluginRecord(r.name, r.distribution, r.version, "broken", broken[r.name])
-        if r.name in broken
-        else r
+        replace(r, state="broken", reason=broken[r.name]) if r.name in broken else r
         for r in records
     )
 
@@ -255,25 +271,29 @@ def _declared(
     """
     found: dict[str, tuple[str, D]] = {}
     for plugin, module in manager.list_name_plugin():
-        call: Callable[[], Iterable[D]] | None = getattr(module, hook, None)
+        call: Callable[[], object] | None = getattr(module, hook, None)
         if call is None:
             continue
         try:
-            for declaration in call():
-                name = _new_name(declaration, kind, key, found)
-                found[name] = plugin, declaration
-        except Exception as error:  # noqa: BLE001  # one broken plugin must not stop the others
-            broken[plugin] = f"{hook}: {error}"
+            for declaration in _listed(call(), kind):
+                name: str = getattr(declaration, key)
+                first, _ = found.setdefault(name, (plugin, declaration))
+                if found[name][1] is not declaration:  # what else it offers is there all the same
+                    broken[plugin] = f"{hook}: {name!r} is offered by plugin {first!r} already"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # one broken plugin must not stop the others
+            broken[plugin] = f"{hook}: {told(error)}"
     return found
 
 
-def _new_name(declaration: object, kind: type, key: str, taken: Iterable[str]) -> str:
-    if not isinstance(declaration, kind):
-        raise PluginError(f"returned {declaration!r}, not {kind.__name__}")
-    name: str = getattr(declaration, key)
-    if name in taken:
-        raise PluginError(f"{name!r} is offered by another plugin already")
-    return name
+def _listed(offered: object, kind: type[D]) -> Iterator[D]:
+    if not isinstance(offered, Iterable):
+        raise PluginError(f"returned {offered!r}", hint=f"Return a list of {kind.__name__}")
+    for declaration in offered:
+        if not isinstance(declaration, kind):
+            raise PluginError(f"returned {declaration!r}, not {kind.__name__}")
+        yield declaration
 
 
 def _existing(text: str) -> Path | None:

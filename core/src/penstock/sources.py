@@ -84,7 +84,7 @@ class Source:
         if not self._declared.stored:
             return []
         stored = imported(self._declared.stored, self._what)
-        return self._told(wanted, lambda: list(stored(wanted)))
+        return self._told(wanted, lambda: [_described(model) for model in stored(wanted)])
 
     def assert_removes(self, model: StoredModel) -> None:
         """Raise `UsageError` if it is not the source's to delete this."""
@@ -103,10 +103,18 @@ class Source:
     def _told(self, subject: str, call: Callable[[], R]) -> R:
         try:
             return call()
-        except PenstockError:
+        except (PenstockError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise LoadError(f"{self._what} failed at {subject!r}: {error!r}") from error
+
+
+def _described(model: object) -> StoredModel:
+    from pathlib import Path  # as above
+
+    if isinstance(model, StoredModel) and isinstance(model.path, Path):
+        return model
+    raise TypeError(f"it told of {model!r}, which is no StoredModel with a Path")
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:

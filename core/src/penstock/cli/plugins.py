@@ -35,5 +35,5 @@ def _record(plugin: PluginRecord, offers: tuple[str, ...]) -> Record:
 
 
 def _row(record: Record) -> tuple[str, ...]:
-    said = record["reason"] or ", ".join(record["offers"])
+    said = record["reason"] or ", ".join(record["offers"]) or "nothing"
     return record["name"], record["distribution"], record["version"], record["state"], said
