@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from penstock.backend import AnyEngine, LoadProgress, ModelInfo, ModelSpec, OptionValue
+from penstock.entering import Entered
 from penstock.errors import (
     BackendBug,
     DeadlineExceeded,
@@ -23,7 +25,7 @@ from penstock.errors import (
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
-from penstock.request import Deadlines, Policy, Sampling, assert_policy
+from penstock.request import Deadlines, Policy, Sampling, assert_kind, assert_policy
 from penstock.sources import SourceContext
 from penstock.streams.pump import begun, steers
 from penstock.streams.pumps import pump_for
@@ -41,7 +43,7 @@ __all__ = ["Loading", "load"]
 
 
 def load(
-    target: str | None = None,
+    target: str | os.PathLike[str] | None = None,
     *,
     device: str | None = None,
     options: Mapping[str, OptionValue] | None = None,
@@ -56,8 +58,8 @@ def load(
     """Load a model: `async with penstock.load("/models/story.gguf") as model: …`.
 
     target       the name or an alias of a model of the configuration; else `[backend:]source`: a
-                 path, or a source with a scheme of its own. None is the configuration's default,
-                 or that of the installed plugins
+                 path, which may be a `Path`, or a source with a scheme of its own. None is the
+                 configuration's default, or that of the installed plugins
     device       where the engine runs; `auto`, the default, lets the backend choose
     options      the backend's own options
     sampling     options for every call that leaves them open
@@ -82,9 +84,9 @@ def load(
         chat_template = template_of(chat_template)
     forward = Forward() if on_progress is None else Forward(on_progress)
     asked = _Asked(
-        target=target,
+        target=_text_of(target),
         device=device,
-        options=dict(options or {}),
+        options=_mapping_of(options),
         chat_template=chat_template,
         config=config,
     )
@@ -108,6 +110,8 @@ class Defaults:
     unsupported: Policy | None = None
 
     def __post_init__(self) -> None:
+        assert_kind("sampling", self.sampling, Sampling)
+        assert_kind("deadlines", self.deadlines, Deadlines)
         if self.unsupported is not None:
             assert_policy(self.unsupported)
 
@@ -120,12 +124,17 @@ class Defaults:
         )
 
 
-class Loading:
+class Loading(Entered):
     """A model about to be loaded; enter it with `async with`.
 
     `make` loads the engine; whatever it is given from, the model behaves alike. `forward` is where
     it tells its progress. `settle`, awaited before it, tells what else holds for every call.
     """
+
+    entering = (
+        "`async with penstock.load(…) as model`, "
+        "or without an event loop `with penstock.sync.load(…) as model`"
+    )
 
     def __init__(
         self,
@@ -371,3 +380,17 @@ def _format(engine: AnyEngine, template: str | None) -> None:
             hint="Leave chat_template out",
         )
     engine.info = replace(engine.info, chat_template=template)
+
+
+def _text_of(target: object) -> str | None:
+    text = os.fspath(target) if isinstance(target, os.PathLike) else target
+    if text is None or isinstance(text, str):
+        return text
+    raise UsageError(f"the target is {target!r}", hint="It is a text such as 'hf:owner/repo', or a path")
+
+
+def _mapping_of(options: object) -> dict[str, OptionValue]:
+    if options is None or isinstance(options, Mapping):
+        return dict(options or ())
+    kind = type(options).__name__  # its value may be a secret
+    raise UsageError(f"options is of type {kind}", hint="It is a mapping, such as {'n_ctx': 2048}")

@@ -24,7 +24,14 @@ from penstock.errors import (
 )
 from penstock.events import Completion, Embeddings
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
-from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
+from penstock.request import (
+    CallOptions,
+    Deadlines,
+    OtherOptions,
+    Policy,
+    Sampling,
+    assert_kind,
+)
 from penstock.streams.generation import Generation, Plan
 from penstock.streams.job import Job
 from penstock.streams.pump import Pump, translated
@@ -373,6 +380,8 @@ class Model:
         on_end: Callable[[Completion], None] | None = None,
     ) -> Generation:
         self.assert_open()
+        own = deadlines or Deadlines()
+        assert_kind("deadlines", own, Deadlines)
         policy = self._unsupported if unsupported is None else unsupported
         chosen = sampling.over(self._sampling)
         wanted, dropped = honoured(chosen, policy, self.info, asked.honoured(chosen))
@@ -385,7 +394,7 @@ class Model:
         plan = Plan(
             start=self._pump.start,
             effective=effective,
-            deadlines=(deadlines or Deadlines()).over(self._deadlines),
+            deadlines=own.over(self._deadlines),
             estimate=asked.estimate,
             loop_thread=self._loop_thread,
             warnings=dropped,

@@ -7,6 +7,7 @@ objects: generations are read with `for`, and `gen.result()` stands for `await g
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -18,6 +19,7 @@ from penstock import loading
 from penstock import model as asynchronous
 from penstock.backend import LoadProgress, ModelInfo, OptionValue
 from penstock.chat.policies import ContextPolicy, Summarize
+from penstock.entering import Entered
 from penstock.events import Embeddings
 from penstock.messages import Message, MessageLike, PromptLike, Segment
 from penstock.portal import Portal
@@ -40,7 +42,7 @@ __all__ = ["Chat", "Loading", "Model", "load"]
 
 
 def load(
-    target: str | None = None,
+    target: str | os.PathLike[str] | None = None,
     *,
     device: str | None = None,
     options: Mapping[str, OptionValue] | None = None,
@@ -69,11 +71,16 @@ def load(
     )
 
 
-class Loading:
+class Loading(Entered):
     """A model about to be loaded; enter it with `with`.
 
     One that is never left is closed when the program ends.
     """
+
+    entering = (
+        "`with penstock.sync.load(…) as model`, "
+        "or in an event loop `async with penstock.load(…) as model`"
+    )
 
     def __init__(self, inner: loading.Loading) -> None:
         self._inner = inner
