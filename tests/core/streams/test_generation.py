@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from collections import deque
@@ -146,6 +148,32 @@ async def test_one_that_is_never_read_warns(saying):
         with pytest.warns(RuntimeWarning, match="never read"):
             del gen
             gc.collect()
+
+
+READ_WRONGLY = """
+import asyncio, penstock
+
+async def main():
+    async with penstock.load("echo:") as model:
+        gen = model.complete("Hi")
+        {read}
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("read", ["for _ in gen: pass", "gen.result()"])
+def test_one_that_lives_to_the_end_of_the_program_hides_no_error_behind_its_own(read):
+    """A traceback keeps it, until Python has forgotten what a completion is made of."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_WRONGLY.format(read=read)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "UsageError" in done.stderr.splitlines()[-1]
 
 
 async def test_one_that_was_stopped_before_it_began_does_not_warn(counting):

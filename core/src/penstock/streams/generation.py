@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator
@@ -239,7 +240,8 @@ class Generation(DeltaStream, Generic[R]):
     def __del__(self) -> None:
         if getattr(self, "_completion", False) is not None:  # False: its constructor failed
             return
-        self.leave()
+        if not sys.is_finalizing():  # then what makes a completion is gone, and who could ask
+            self.leave()
         if not self._started:
             warnings.warn(
                 "a generation was made and never read: await it, iterate it, or call result()",
