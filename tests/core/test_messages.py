@@ -49,3 +49,17 @@ def test_segments_pass_through():
 def test_a_prompt_of_something_else_is_refused():
     with pytest.raises(UsageError, match="a prompt is text or segments, not 'b'"):
         as_segments([Segment("a"), "b"])
+
+
+@pytest.mark.parametrize(
+    "given", ["Hi", {"role": "user", "content": "Hi"}, Message("user", "Hi"), 3, None]
+)
+def test_what_is_no_list_of_messages_is_shown_back_with_what_takes_a_text(given):
+    with pytest.raises(UsageError, match=r"the messages are .*list of .*model\.complete"):
+        as_messages(given)
+
+
+@pytest.mark.parametrize("given", [[{"role": "user", "content": "Hi"}], None, 3, ["Hi"]])
+def test_what_is_no_prompt_is_shown_back_with_what_takes_messages(given):
+    with pytest.raises(UsageError, match=r"a prompt is text or segments, not .*model\.chat"):
+        as_segments(given)

@@ -51,8 +51,10 @@ def as_messages(messages: Iterable[MessageLike]) -> tuple[Message, ...]:
     They may have the keys `tool_calls` and `tool_call_id` too.
 
     Raises `UsageError`, naming position and value, for an unknown role, a missing or extra key,
-    content that is not text, or an empty conversation.
+    content that is not text, an empty conversation, or a single message or text.
     """
+    if isinstance(messages, str | Mapping | Message) or not isinstance(messages, Iterable):
+        raise UsageError(f"the messages are {messages!r:.200}", hint=_SEVERAL)
     found = tuple(_as_message(message, at) for at, message in enumerate(messages))
     if not found:
         raise UsageError("a chat needs at least one message", hint="Pass a message of role 'user'")
@@ -66,13 +68,25 @@ def as_segments(prompt: PromptLike) -> tuple[Segment, ...]:
     """
     if isinstance(prompt, str):
         return (Segment(prompt),)
-    segments = tuple(prompt)
+    try:
+        segments = tuple(prompt)
+    except TypeError as error:
+        raise _no_prompt(prompt) from error
     for segment in segments:
         if not isinstance(segment, Segment):
-            raise UsageError(f"a prompt is text or segments, not {segment!r}")
+            raise _no_prompt(segment)
     return segments
 
 
+def _no_prompt(given: object) -> UsageError:
+    hint = "Messages go to `model.chat`"
+    return UsageError(f"a prompt is text or segments, not {given!r:.200}", hint=hint)
+
+
+_SEVERAL = (
+    "Give a list of {'role': 'user', 'content': …}; "
+    "a text alone goes to `model.complete`, or to `model.session().send`"
+)
 _KEYS = {"role", "content", "tool_calls", "tool_call_id"}
 
 

@@ -317,6 +317,17 @@ class Shouting(Stage[Delta, str]):
         return ("BYE",)
 
 
+@pytest.mark.parametrize("wrong", [Shouting, str, None])
+async def test_what_is_no_stage_is_refused_and_the_stream_can_be_read_all_the_same(
+    saying, items_of, wrong
+):
+    async with saying("a", "b") as model:
+        for stream in (model.complete(""), model.complete("").words()):
+            with pytest.raises(UsageError, match=r"is no penstock\.Stage.*use tap\(\)"):
+                stream.through(wrong)
+            assert len(await items_of(stream)) in (1, 2)
+
+
 async def test_a_stage_of_your_own_goes_through_through(saying, items_of):
     async with saying("a", "b") as model:
         assert await items_of(model.complete("").through(Shouting())) == ["A", "B", "BYE"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
+from penstock.errors import UsageError
 from penstock.events import Delta
 from penstock.streams import stages
 from penstock.streams.partials import Partials
@@ -34,7 +35,15 @@ class ItemStream(Stream[T], Generic[T]):
     """What every stream can do, whatever its items are."""
 
     def through(self, stage: Stage[T, O]) -> PipedItems[T, O]:
-        """Return this stream with a stage of your own behind it."""
+        """Return this stream with a stage of your own behind it.
+
+        Raises `UsageError` for what is no `Stage`.
+        """
+        if not isinstance(stage, Stage):
+            raise UsageError(
+                f"{stage!r} is no penstock.Stage",
+                hint="Give an instance of one; to show items to a function, use tap()",
+            )
         return PipedItems(self, stage)
 
     async def collect(self) -> list[T]:
