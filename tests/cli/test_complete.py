@@ -195,7 +195,7 @@ def test_bytes_that_are_no_text_are_replaced(penstock):
         (("x", "-m", "echo:", "--option", "delay"), 2, "It is written KEY=VALUE"),
         (("x", "-m", "echo:", "--option", "dealy=1"), 2, "echo has no option 'dealy'"),
         (("x", "-m", "eco:"), 3, "Did you mean 'echo'?"),
-        (("x", "-m", "README.nothing"), 4, "there is no file 'README.nothing'"),
+        (("x", "-m", "./README.nothing"), 4, "there is no file './README.nothing'"),
         (("x", "-m", "echo:", "--option", "fail_load=true"), 4, "echo was told to fail"),
         (("x" * 99, "-m", "echo:", "--option", "context_length=9"), 5, "the context holds 9"),
     ],

@@ -69,6 +69,15 @@ def test_check_warns_of_variables_that_look_as_if_they_were_meant(run):
     assert "SOMETHING" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["MODELS_LOCAL_DEVICE", "MODEL_LOCAL_SOURCE", "SAMPLING_SEED"])
+def test_check_warns_of_variables_that_have_one_underscore_where_two_belong(run, name):
+    done = run("config", "check", **{f"PENSTOCK_{name}": "1"})
+    assert done.stderr.splitlines()[0] == (
+        f"warning: PENSTOCK_{name}: nobody reads this variable "
+        "(two underscores stand between keys, as in PENSTOCK_MODELS__NAME__KEY)"
+    )
+
+
 def test_check_tells_every_problem_on_a_line_of_its_own(run, tmp_path):
     (tmp_path / "penstock.toml").write_text(FILE.replace("burst", "brust") + "zzz = 1\n")
     done = run("config", "check", PENSTOCK_UNSUPPORTED="ignore")
@@ -188,6 +197,23 @@ def test_explain_of_what_nothing_sets_names_the_nearest(run):
     done = run("config", "explain", "models.local.bakend")
     assert (done.returncode, done.stdout) == (2, "")
     assert "nothing sets 'models.local.bakend'. Did you mean 'models.local.backend'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["models.l.sampling.top_p", "models.local.device", "deadlines.load", "unsupported"],
+)
+def test_explain_of_a_right_key_that_nothing_sets_names_no_other(run, key):
+    done = run("config", "explain", key)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"nothing sets '{key}'. The default holds" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["models.x.device", "deadlines.seed", "device", "models.local.l"])
+def test_explain_of_a_wrong_key_does_not_say_that_a_default_holds(run, key):
+    done = run("config", "explain", key)
+    assert done.returncode == 2
+    assert "default holds" not in done.stderr
 
 
 def test_path_lists_the_files_that_are_read_the_first_that_wins(run, tmp_path):

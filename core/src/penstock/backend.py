@@ -15,7 +15,7 @@ from dataclasses import field
 from types import UnionType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from penstock.errors import BackendBug, LoadError, Unsupported
+from penstock.errors import BackendBug, ModelNotFound, Unsupported
 from penstock.events import Embeddings, EngineEvent
 from penstock.messages import PromptLike, as_segments
 from penstock.request import Request, Sampling
@@ -61,9 +61,9 @@ class ModelSpec:
     options: Mapping[str, OptionValue] = field(default_factory=dict, repr=False)
 
     def file(self) -> Path:
-        """Return the path, for backends that load files. Raises `LoadError` without one."""
+        """Return the path, for backends that load files. Raises `ModelNotFound` without one."""
         if self.path is None:
-            raise LoadError(
+            raise ModelNotFound(
                 f"{self.source!r} names no file on this machine",
                 hint="This backend loads files: give a path, or a source that leads to one",
             )

@@ -18,6 +18,7 @@ from penstock.errors import (
     BackendBug,
     DeadlineExceeded,
     LoadError,
+    ModelNotFound,
     PenstockError,
     Unsupported,
     UsageError,
@@ -291,8 +292,11 @@ class _Loader:
     async def _engine(self) -> AnyEngine:
         choice = self._choice
         assert choice is not None
-        name, spec = await self._located(choice)
-        engine = await self._load(choice.registry, name, spec)
+        try:
+            name, spec = await self._located(choice)
+            engine = await self._load(choice.registry, name, spec)
+        except ModelNotFound as error:
+            raise choice.placed(error) from error.__cause__
         try:
             _format(engine, self._asked.chat_template or choice.chat_template)
             self._forward(LoadProgress("ready", 1.0))

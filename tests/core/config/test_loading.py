@@ -191,7 +191,7 @@ async def test_without_configuration_the_plugins_default_is_loaded(write, monkey
     monkeypatch.setenv("PENSTOCK_MODEL", "l")
     async with penstock.load(config=False, options={"n_ctx": 256}) as model:
         assert model.info.backend == "llamacpp"
-    with pytest.raises(ModelNotFound, match="there is no file 'local'"):
+    with pytest.raises(ModelNotFound, match="there is no model and no file 'local'"):
         await penstock.load("local", config=False).__aenter__()
 
 
@@ -217,6 +217,39 @@ async def test_an_unknown_name_is_told_with_the_nearest(name, said, write):
     with pytest.raises(ModelNotFound) as caught:
         await penstock.load(name).__aenter__()
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("local", "no file 'local'. No model is configured: penstock.toml is looked for from the"),
+        ("qwen3-0.6", "Did you mean 'qwen3-0.6b' or "),
+        ("pocket", "there is no file 'pocket'. For what is called so here, write 'pocket:'"),
+        ("local.gguf", "there is no file 'local.gguf'. Check the path"),
+        ("models/local", "there is no file 'models/local'. Check the path"),
+    ],
+)
+async def test_a_name_without_configuration_is_told_where_names_come_from(name, said):
+    with pytest.raises(ModelNotFound) as caught:
+        await penstock.load(name, config=False).__aenter__()
+    assert said in str(caught.value)
+
+
+async def test_the_name_of_a_plugin_is_told_as_such_also_where_models_are_configured(write):
+    write(ECHO)
+    with pytest.raises(ModelNotFound, match="write 'pocket:'"):
+        await penstock.load("pocket").__aenter__()
+
+
+@pytest.mark.parametrize("backend", ["", 'backend = "llamacpp"\n'])
+async def test_a_file_that_is_not_there_is_told_with_the_place_that_names_it(write, backend):
+    write(f'[models.local]\n{backend}source = "gone.gguf"\n')
+    with pytest.raises(ModelNotFound) as caught:
+        await penstock.load("local").__aenter__()
+    line = 3 if backend else 2
+    said = f'penstock.toml:{line}: models.local.source = "gone.gguf": '
+    assert str(caught.value).startswith(said)
+    assert "gone.gguf' " in str(caught.value)
 
 
 async def test_a_default_that_means_nothing_is_told_with_its_place(write, monkeypatch):

@@ -56,7 +56,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a value that is none": (
         "default = local\n",
         [
-            "penstock.toml:1: is no TOML: Invalid value",
+            "penstock.toml:1: is no TOML: Invalid value (a text is written in quotes)",
         ],
     ),
     "unknown key at the top": (
@@ -86,7 +86,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a model is no table": (
         ('[models]\nlocal = "pocket:"\n'),
         [
-            'penstock.toml:2: models.local = "pocket:": must be a table',
+            'penstock.toml:2: models.local = "pocket:": must be a table (such as { source = "hf:owner/repo" })',
         ],
     ),
     "models is an array": (
@@ -352,6 +352,30 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ('[models.cloud]\nbackend = "openai"\nsource = { env = "MODEL" }\n'),
         [
             'penstock.toml:3: models.cloud.source = { env = "MODEL" }: must be a text',
+        ],
+    ),
+    "a sampling option beside the backend": (
+        LOCAL + "temperature = 0.7\n",
+        [
+            "penstock.toml:4: models.local.temperature = 0.7: unknown key (did you mean 'sampling.temperature'?)",
+        ],
+    ),
+    "a sampling option among the backend's": (
+        LOCAL + "options.max_tokens = 9\n",
+        [
+            "penstock.toml:4: models.local.options.max_tokens = 9: llamacpp has no such option (did you mean 'sampling.max_tokens'?)",
+        ],
+    ),
+    "a deadline beside the models": (
+        "first_token = 9\n",
+        [
+            "penstock.toml:1: first_token = 9: unknown key (did you mean 'deadlines.first_token'?)",
+        ],
+    ),
+    "a path without quotes": (
+        "[models.local]\nsource = models/story.gguf\n",
+        [
+            "penstock.toml:2: is no TOML: Invalid value (a text is written in quotes)",
         ],
     ),
     "a temperature below zero": (

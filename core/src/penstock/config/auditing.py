@@ -12,7 +12,7 @@ from penstock.config.masking import is_secretive
 from penstock.config.merging import NONE, Settings, below
 from penstock.config.origins import Setting, dotted
 from penstock.config.paths import exists
-from penstock.config.suggestion import suggestion
+from penstock.config.suggestion import elsewhere, suggestion
 from penstock.config.takes import Takes
 from penstock.config.targets import backend_of, hashed, located
 from penstock.config.telling import expectation, problem_at, problem_of
@@ -167,7 +167,8 @@ class Auditor:
         secret = is_secretive(key) or any(takes.is_secret(one) for takes in able for one in near)
         what = "unknown key" if _is_beside(setting, name) else _lacks(able, setting, name)
         masked = secret and not isinstance(setting.value, Mapping)
-        return problem_at(setting, what, suggestion(key, known), masked=masked)
+        hint = elsewhere(key) or suggestion(key, known)
+        return problem_at(setting, what, hint, masked=masked)
 
     def _of_the_values(
         self, name: str, options: Mapping[str, Setting], takes: Takes, *, complete: bool

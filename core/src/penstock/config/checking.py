@@ -12,7 +12,7 @@ from penstock.config.layers import ENTRY_KEYS, MODEL, Layer
 from penstock.config.masking import is_secretive
 from penstock.config.origins import Key, Origin, Setting, dotted, quoted
 from penstock.config.schema import Document, Entry, Preset
-from penstock.config.suggestion import suggestion
+from penstock.config.suggestion import elsewhere, suggestion
 from penstock.config.telling import problem_at
 from penstock.problem import Problem
 from penstock.request import Deadlines, Sampling
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["checked"]
 
+_TABLE: Final = "must be a table"
 _MUST: Final[Mapping[str, str]] = {
     "string_type": "must be a text",
     "string_too_short": "must not be empty",
-    "dict_type": "must be a table",
-    "model_type": "must be a table",
-    "model_attributes_type": "must be a table",
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
     "list_type": "must be an array of texts",
     "string_pattern_mismatch": "must be 64 hexadecimal digits",
 }
@@ -72,9 +73,12 @@ def _problem(layer: Layer, told: ErrorDetails) -> Problem:
     setting, name = _setting(layer, told["loc"]), str(told["loc"][-1])
     what, hint = _MUST.get(told["type"], told["msg"]), ""
     if told["type"] == "extra_forbidden":
-        what, hint = "unknown key", suggestion(name, _siblings(told["loc"]))
+        what = "unknown key"
+        hint = elsewhere(name) or suggestion(name, _siblings(told["loc"]))
     if "did you mean" not in hint and (whole := _cut_name(layer, told["loc"])):
         what, hint = "unknown key", f"a name with a dot is written in quotes: {quoted(whole)}"
+    elif what == _TABLE and len(told["loc"]) == 2 and told["loc"][0] == "models":
+        hint = 'such as { source = "hf:owner/repo" }'
     elif told["type"] == "literal_error":
         what = f"must be one of {told['ctx']['expected'].replace(' or ', ', ')}"
     masked = is_secretive(name) and not isinstance(setting.value, Mapping)

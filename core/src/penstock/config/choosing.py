@@ -34,6 +34,8 @@ __all__ = ["Choice", "ConfigLike", "choose", "opened"]
 ConfigLike: TypeAlias = Config | Mapping[str, Any] | str | Path | Literal[False] | None
 """What `load()` takes for a configuration; None is what holds here, False is none."""
 
+_NONE = "No model is configured: penstock.toml is looked for from the working directory upwards"
+_PRESETS = "`penstock models --presets` lists short names"
 _LEADING = ("backend", "source", "options")
 """What may say where the secrets of a model go."""
 
@@ -97,6 +99,13 @@ class Choice:
     def deadlines(self) -> Deadlines:
         """Deadlines for loading, and for calls that leave them open."""
         return deadlines_of(self.settings)
+
+    def placed(self, error: ModelNotFound) -> ModelNotFound:
+        """Return an error with the place that names what is not there, if one does."""
+        source = self.settings.get(("source",))
+        if self.name is None or source is None:
+            return error
+        return ModelNotFound(f"{problem_at(source, error.message, error.hint or '')}")
 
     def options(self, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Return the backend's options, with those of the call, which win, and all secrets.
@@ -218,7 +227,7 @@ def _unnamed(text: str, default: Setting | None, config: Config, registry: Regis
         raise ConfigError(
             [problem_at(default, "there is no such model", _hint(text, known, config))]
         )
-    if not config.models:
+    if text in {*registry.backends, *registry.sources} or _is_path(text, registry):
         return target  # of which the registry tells that it is not there
     raise ModelNotFound(f"there is no model and no file {text!r}", hint=_hint(text, known, config))
 
@@ -236,11 +245,15 @@ def _foreign(setting: Setting) -> Problem | None:
 
 def _hint(text: str, known: list[str], config: Config) -> str:
     near = nearest(text, known)
-    listed = ", ".join(config.models)
-    there = (
-        f"The configuration has {listed}" if listed else "`penstock models --presets` lists some"
-    )
-    return f"Did you mean {' or '.join(map(repr, near))}? {there}" if near else there
+    there = f"The configuration has {', '.join(config.models)}" if config.models else _PRESETS
+    if not near:
+        return there if config.models else f"{_NONE}. {there}"
+    return f"Did you mean {' or '.join(map(repr, near))}? {there}"
+
+
+def _is_path(text: str, registry: Registry) -> bool:
+    """Whether it can be no name, or has the ending of a file that a backend reads."""
+    return "/" in text or "\\" in text or bool(registry.readers(Path(text).suffix))
 
 
 def _files(target: Target, registry: Registry) -> bool:

@@ -59,11 +59,17 @@ def overlooked(environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a warning for each variable that nobody reads, and that looks as if it were meant."""
     for variable in sorted(environ):
         name = variable.removeprefix(PREFIX).lower()
-        if variable.startswith(PREFIX) and _BETWEEN not in name and name not in _ALONE:
-            near = nearest(name, _ALONE)
-            if near:
-                hint = f"did you mean {PREFIX}{near[0].upper()}?"
-                yield Problem(where=variable, what="nobody reads this variable", hint=hint)
+        if not variable.startswith(PREFIX) or _BETWEEN in name or name in _ALONE:
+            continue
+        if hint := _instead(name):
+            yield Problem(where=variable, what="nobody reads this variable", hint=hint)
+
+
+def _instead(name: str) -> str:
+    if name.partition("_")[0] in ("model", *filter(lambda head: is_table((head,)), _HEADS)):
+        return "two underscores stand between keys, as in PENSTOCK_MODELS__NAME__KEY"
+    near = nearest(name, _ALONE)
+    return f"did you mean {PREFIX}{near[0].upper()}?" if near else ""
 
 
 def layer_of_flags(pairs: Iterable[str], flag: str) -> Layer:

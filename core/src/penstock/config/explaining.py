@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from penstock.config.auditing import Auditor
 from penstock.config.config import NAMING, Config
@@ -10,7 +10,7 @@ from penstock.config.layers import ENTRY_KEYS, MODEL
 from penstock.config.listing import json_value, seen
 from penstock.config.masking import written
 from penstock.config.origins import Key, Setting, dotted
-from penstock.config.suggestion import suggestion
+from penstock.config.suggestion import suggestion, table_of
 from penstock.errors import UsageError
 from penstock.values import dataclass
 
@@ -53,8 +53,7 @@ def explained(config: Config, auditor: Auditor, asked: str) -> list[Explained]:
         if any(_plain(key) == one or _plain(key).startswith(f"{one}.") for one in wanted)
     ]
     if not found:
-        keys = [dotted(key) for key in everything]
-        raise UsageError(f"nothing sets {asked!r}", hint=_capital(suggestion(asked, keys)))
+        raise UsageError(f"nothing sets {asked!r}", hint=_instead(config, asked, everything))
     return found
 
 
@@ -81,6 +80,25 @@ def _explained(config: Config, auditor: Auditor, key: Key, setting: Setting) -> 
         inherited="" if own else setting.key,
         over=tuple(f"{written(seen(key, one, auditor))}, at {one.origin}" for one in others),
     )
+
+
+def _instead(config: Config, asked: str, keys: Iterable[Key]) -> str:
+    if _is_right(config, asked):
+        return "The default holds: of the plugin, or of the engine"
+    return _capital(suggestion(asked, [dotted(key) for key in keys]))
+
+
+def _is_right(config: Config, asked: str) -> bool:
+    """Whether there may be such a key; which options there are, backends know alone."""
+    key = _by_name(config, asked)
+    inner = [key.removeprefix(f"models.{name}.") for name in config.models]
+    ours = any(one != key and (one in ENTRY_KEYS or _is_of_a_call(one)) for one in inner)
+    return ours or key in ("default", "unsupported") or _is_of_a_call(key)
+
+
+def _is_of_a_call(key: str) -> bool:
+    table, _, name = key.partition(".")
+    return table_of(name) == table != ""
 
 
 def _by_name(config: Config, asked: str) -> str:

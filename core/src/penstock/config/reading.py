@@ -23,6 +23,8 @@ _SECTION: Final = re.compile(
     rb"""tool["']?\s*\.\s*["']?penstock|^[ \t]*(?:\[\s*["']?tool["']?\s*\]|["']?tool["']?\s*=)""",
     re.MULTILINE,
 )
+_BARE: Final = re.compile(r"=\s*[^\W\d]")
+"""A value that begins with a letter, and so is true, false, inf, nan or wrong."""
 _AT: Final = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -102,8 +104,10 @@ def _syntax(where: str, text: str, error: Exception) -> Layer:
     if match is None:
         return _failed(where, None, f"is no TOML: {error}")
     line = int(match[1]) if match[1] else text.count("\n") + 1
-    return _failed(where, line, f"is no TOML: {_AT.sub('', str(error))}")
+    bare = match[1] and _BARE.search(text.split("\n")[line - 1])
+    hint = "a text is written in quotes" if bare else ""
+    return _failed(where, line, f"is no TOML: {_AT.sub('', str(error))}", hint)
 
 
-def _failed(where: str, line: int | None, what: str) -> Layer:
-    return Layer(problems=(Problem(where=where, line=line, what=what),))
+def _failed(where: str, line: int | None, what: str, hint: str = "") -> Layer:
+    return Layer(problems=(Problem(where=where, line=line, what=what, hint=hint),))
