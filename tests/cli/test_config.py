@@ -241,6 +241,16 @@ def test_schema_is_a_schema(run):
     schema = json.loads(run("config", "schema").stdout)
     assert schema["$schema"].endswith("2020-12/schema")
     assert "n_ctx" in json.dumps(schema)
+    assert json.loads(run("config", "schema", "--json").stdout) == schema
+    (line,) = run("config", "schema", "--jsonl").stdout.splitlines()
+    assert json.loads(line) == schema
+
+
+@pytest.mark.parametrize("command", ["", "check", "show", "explain", "path", "schema"])
+def test_help_of_a_command_installs_nothing(run, command):
+    done = run("config", *filter(None, [command]), "--help")
+    assert "completion" not in done.stdout
+    assert "Usage: " in done.stdout
 
 
 def test_commands_take_the_names_of_models_and_end_with_3_where_the_file_is_wrong(run, tmp_path):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from penstock.cli.options import load_options
+from penstock import Deadlines
+from penstock.cli.options import deadlines_of, load_options
 from penstock.errors import UsageError
 
 
@@ -34,3 +35,17 @@ def test_what_is_no_pair_is_refused(pair):
 
 def test_no_pairs_are_no_options():
     assert load_options(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30", 30), ("0.5", 0.5), ("30s", 30), ("500ms", 0.5), ("2m", 120), (" 1h", 3600), ("0", 0)],
+)
+def test_a_deadline_is_written_as_in_the_configuration_or_as_a_number(text, seconds):
+    assert deadlines_of([f"total={text}"]) == Deadlines(total=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1s", "1d", "inf", "1 s 2"])
+def test_what_is_no_time_is_refused_with_what_is_one(text):
+    with pytest.raises(UsageError, match=r"--deadline 'total=.*NAME=TIME.*500ms"):
+        deadlines_of([f"total={text}"])

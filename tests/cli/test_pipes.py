@@ -146,7 +146,7 @@ def test_a_regex_and_choices_bind_the_answer(penstock):
     ("arguments", "status", "said"),
     [
         (("complete", "x", "--schema", "nowhere.json"), 2, "'nowhere.json' cannot be read"),
-        (("complete", "x", "--deadline", "total"), 2, "It is written NAME=SECONDS"),
+        (("complete", "x", "--deadline", "total"), 2, "It is written NAME=TIME"),
         (("complete", "x", "--deadline", "sum=1"), 2, "no deadline is named 'sum'"),
         (("complete", "abcdef", *ECHO, "--option", "stall_after=1", "--deadline", "idle=0.2s"), 5,
          "'idle' deadline of 0.2 s passed"),

@@ -147,7 +147,7 @@ def test_an_unknown_source_is_answered_with_the_nearest(three):
 
 
 def test_a_name_like_no_other_gets_the_list(three):
-    with pytest.raises(UnknownBackend, match=r"^[^?]*Backends here: alpha, beta$"):
+    with pytest.raises(UnknownBackend, match=r"^[^?]*Sources here: .*Backends here: alpha, beta$"):
         three.backend("zzz")
 
 

@@ -228,7 +228,9 @@ class Registry:
         near = nearest(name, known)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         kind = UnknownSource if near and near[0] in self.sources else UnknownBackend
-        return kind(f"there is no backend or source named {name!r}", hint=hint + self._listing())
+        sources = ", ".join(sorted(self.sources)) or "none"
+        there = f"Sources here: {sources}. {self._listing()}"
+        return kind(f"there is no backend or source named {name!r}", hint=hint + there)
 
     def _listing(self) -> str:
         there = ", ".join(sorted(self.backends)) or "none"

@@ -122,7 +122,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "default of an unknown scheme": (
         'default = "pokcet:"\n',
         [
-            "penstock.toml:1: default = \"pokcet:\": there is no backend or source named 'pokcet' (did you mean 'pocket'? Backends here: ctransformers, echo, echo-batching, echo-blocking, llamacpp, openai)",
+            "penstock.toml:1: default = \"pokcet:\": there is no backend or source named 'pokcet' (did you mean 'pocket'? Sources here: file, hf, http, https, ollama, pocket. Backends here: ctransformers, echo, echo-batching, echo-blocking, llamacpp, openai)",
         ],
     ),
     "a policy that there is not": (
@@ -182,7 +182,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "source of unknown scheme": (
         ('[models.local]\nsource = "hff:owner/repo"\n'),
         [
-            "penstock.toml:2: models.local.source = \"hff:owner/repo\": there is no backend or source named 'hff' (did you mean 'hf'? Backends here: ctransformers, echo, echo-batching, echo-blocking, llamacpp, openai)",
+            "penstock.toml:2: models.local.source = \"hff:owner/repo\": there is no backend or source named 'hff' (did you mean 'hf'? Sources here: file, hf, http, https, ollama, pocket. Backends here: ctransformers, echo, echo-batching, echo-blocking, llamacpp, openai)",
         ],
     ),
     "source names backend too": (

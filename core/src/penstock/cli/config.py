@@ -32,7 +32,9 @@ Set: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Put this over everything. Repeatable."),
 ]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON.", rich_help_panel=options.OUTPUT)
+]
 
 
 def commands() -> typer.Typer:
@@ -40,6 +42,7 @@ def commands() -> typer.Typer:
     group = typer.Typer(
         help="Look at the configuration: penstock.toml, its kin, and the variables PENSTOCK_….",
         no_args_is_help=True,
+        add_completion=False,
     )
     for command in (check, show, explain, path, schema):
         group.command()(command)
@@ -137,12 +140,16 @@ def path(as_json: Json = False, as_jsonl: options.JsonLines = False) -> int:
     return OK
 
 
-def schema() -> int:
-    """Print the JSON schema of penstock.toml, with the options of the installed backends."""
+def schema(as_json: Json = False, as_jsonl: options.JsonLines = False) -> int:
+    """Print the JSON schema of penstock.toml, with the options of the installed backends.
+
+    It is JSON anyway; with --jsonl, all of it is on one line.
+    """
     from penstock.config.editors import json_schema
     from penstock.registry import Registry
 
-    _print("json", json_schema(Registry.installed()))
+    form = form_of(as_json=as_json, as_jsonl=as_jsonl)
+    _print("json" if form == "text" else form, json_schema(Registry.installed()))
     return OK
 
 

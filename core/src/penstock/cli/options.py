@@ -17,6 +17,7 @@ from penstock.cli.terminal import readable
 from penstock.errors import UsageError
 
 __all__ = [
+    "OUTPUT",
     "Choices",
     "Context",
     "Deadlines",
@@ -82,8 +83,9 @@ Deadlines: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--deadline",
-        metavar="NAME=SECONDS",
-        help="How long load, queue, first_token, idle or total may take. Repeatable.",
+        metavar="NAME=TIME",
+        help="How long load, queue, first_token, idle or total may take: seconds, 500ms, 2m. "
+        "Repeatable.",
         rich_help_panel=LOADING,
     ),
 ]
@@ -207,19 +209,25 @@ def file_text(path: str) -> str:
 
 
 def deadlines_of(pairs: Iterable[str] | None) -> request.Deadlines:
-    """Read `NAME=SECONDS` pairs. Raises `UsageError` for anything else."""
+    """Read `NAME=TIME` pairs. Raises `UsageError` for anything else."""
     found: dict[str, float] = {}
     for pair in pairs or ():
-        name, _, seconds = pair.partition("=")
+        name, _, text = pair.partition("=")
         try:
-            found[name] = float(seconds.removesuffix("s"))
-        except ValueError as error:
-            hint = "It is written NAME=SECONDS"
+            found[name] = _seconds(text.strip())
+        except (UsageError, ValueError) as error:
+            hint = "It is written NAME=TIME: a number of seconds, or such as 30s, 2m, 500ms, 1h"
             raise UsageError(f"--deadline {pair!r}", hint=hint) from error
     names = [field.name for field in fields(request.Deadlines)]
     if unknown := set(found) - set(names):
         raise UsageError(f"no deadline is named {min(unknown)!r}", hint=f"Name {', '.join(names)}")
     return request.Deadlines(**found)
+
+
+def _seconds(text: str) -> float:
+    from penstock.config.durations import seconds
+
+    return seconds(text) if text[-1:].isalpha() else float(text)
 
 
 def load_options(pairs: Iterable[str] | None) -> dict[str, OptionValue]:
