@@ -147,7 +147,8 @@ def test_an_unknown_source_is_answered_with_the_nearest(three):
 
 
 def test_a_name_like_no_other_gets_the_list(three):
-    with pytest.raises(UnknownBackend, match=r"^[^?]*Sources here: .*Backends here: alpha, beta$"):
+    said = r"^[^?]*\. Is its plugin installed\? Sources here: .*Backends here: alpha, beta$"
+    with pytest.raises(UnknownBackend, match=said):
         three.backend("zzz")
 
 
@@ -204,7 +205,7 @@ def test_the_default_is_the_source_that_says_so(registry):
 
 
 def test_without_a_default_a_model_must_be_named(three):
-    with pytest.raises(UsageError, match="no plugin offers a default"):
+    with pytest.raises(UsageError, match="no plugin offers a default. Name one, or set `default`"):
         three.default_target()
 
 
@@ -228,7 +229,9 @@ def test_the_format_of_a_file_chooses_the_backend_of_the_highest_priority(regist
     assert found.backend_for(Path("MODEL.BIN")) == "high"
 
 
-@pytest.mark.parametrize(("name", "said"), [("x.exe", "'x.exe' files"), ("model", "'model' does")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("x.exe", "like 'x.exe'. Install one"), ("model", "'model' does")]
+)
 def test_a_file_that_no_backend_loads_is_answered_with_how_to_name_one(three, name, said):
     with pytest.raises(UnknownBackend, match=f"{said}.*'<backend>:{name}'"):
         three.backend_for(Path(name))

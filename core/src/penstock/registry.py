@@ -114,7 +114,10 @@ class Registry:
         for source in self.sources.values():
             if source.default:
                 return f"{source.scheme}:"
-        raise UsageError("no model is named, and no plugin offers a default", hint="Name a model")
+        raise UsageError(
+            "no model is named, and no plugin offers a default",
+            hint="Name one, or set `default` in penstock.toml",
+        )
 
     def parse(self, target: str) -> Target:
         """Take a target apart: `[backend:][scheme:]rest`, or `[backend:]preset`; else it is a path.
@@ -184,10 +187,10 @@ class Registry:
         able = self.backends_for(path)
         if not able:
             raise UnknownBackend(
-                f"no installed backend loads {path.name!r} files"
+                f"no installed backend loads files like {path.name!r}"
                 if path.suffix
                 else f"{str(path)!r} does not tell which backend it is for",
-                hint=f"Name one: '<backend>:{path}'. {self._listing()}",
+                hint=f"Install one that does, or name one: '<backend>:{path}'. {self._listing()}",
             )
         return able[0]
 
@@ -226,7 +229,7 @@ class Registry:
     def _unknown(self, name: str) -> PenstockError:
         known = [*self.backends, *self.sources]
         near = nearest(name, known)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        hint = f"Did you mean {near[0]!r}? " if near else "Is its plugin installed? "
         kind = UnknownSource if near and near[0] in self.sources else UnknownBackend
         sources = ", ".join(sorted(self.sources)) or "none"
         there = f"Sources here: {sources}. {self._listing()}"
