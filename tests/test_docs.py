@@ -18,12 +18,16 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import anyio
+import penstock_ctransformers.options as ctransformers
+import penstock_openai.options as openai
 import penstock_pocket
 import pytest
+from penstock import Deadlines, Sampling, Timings, Usage
+from penstock.streams.deltas import DeltaStream
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -184,6 +188,51 @@ def test_the_laws_are_listed_with_their_numbers_and_titles():
     assert [(int(number), title.lower()) for number, title in listed] == [
         (law.number, law.title.lower()) for law in LAWS
     ]
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        ("docs/options.md", Sampling),
+        ("docs/streams.md", Deadlines),
+        ("docs/figures.md", Timings),
+        ("docs/figures.md", Usage),
+        ("backends/ctransformers/README.md", ctransformers.LoadOptions),
+        ("backends/openai/README.md", openai.LoadOptions),
+    ],
+)
+def test_every_field_is_on_its_page(page, kind):
+    """What there is to be set, or read, is found without reading the code."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [field.name for field in fields(kind) if f"`{field.name}`" not in text] == []
+
+
+def test_every_key_of_the_configuration_is_on_its_page():
+    from penstock.config.schema import Document, Entry
+
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for key in Entry.model_fields:
+        assert f"| `{key}` |" in text, key
+    for key in Document.model_fields:
+        assert f"`{key}" in text, key
+
+
+def test_every_method_of_a_stream_is_on_its_page():
+    text = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
+    shown = {name for name, made in vars(DeltaStream).items() if inspect.isfunction(made)}
+    assert [name for name in sorted(shown) if f".{name}(" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_is_linked_from_another(page):
+    others = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+    links = {
+        (other.parent / target).resolve()
+        for other in others
+        if other != page
+        for target in re.findall(r"\]\(([^):#]+)", other.read_text(encoding="utf-8"))
+    }
+    assert page in links
 
 
 def test_every_command_and_option_of_the_cli_is_on_its_page():
