@@ -26,7 +26,7 @@ import penstock_ctransformers.options as ctransformers
 import penstock_openai.options as openai
 import penstock_pocket
 import pytest
-from penstock import Deadlines, Sampling, Timings, Usage
+from penstock import Capabilities, Deadlines, Sampling, Timings, Usage
 from penstock.streams.deltas import DeltaStream
 
 ROOT = Path(__file__).parent.parent
@@ -197,6 +197,7 @@ def test_the_laws_are_listed_with_their_numbers_and_titles():
         ("docs/streams.md", Deadlines),
         ("docs/figures.md", Timings),
         ("docs/figures.md", Usage),
+        ("docs/writing-a-backend.md", Capabilities),
         ("backends/ctransformers/README.md", ctransformers.LoadOptions),
         ("backends/openai/README.md", openai.LoadOptions),
     ],
