@@ -166,6 +166,12 @@ async def test_a_history_can_be_given_and_is_plain_data(answering):
         assert model.session(history=chat.history).system == "Be brief."
 
 
+async def test_a_history_that_is_one_text_is_refused(answering):
+    async with answering("a") as model:
+        with pytest.raises(UsageError, match="the messages are 'Hi'"):
+            model.session(history="Hi")
+
+
 async def test_a_history_that_begins_with_a_system_message_takes_no_second(answering):
     async with answering("a") as model:
         with pytest.raises(UsageError, match="two system messages"):

@@ -47,7 +47,7 @@ async def test_a_text_that_is_too_long_is_refused(target):
             await model.embed(["a", "long " * 10])
 
 
-@pytest.mark.parametrize("texts", ["text", ["a", None], [b"bytes"], [["a"]]])
+@pytest.mark.parametrize("texts", ["text", ["a", None], [b"bytes"], [["a"]], None])
 async def test_what_is_no_list_of_texts_is_refused(target, texts):
     async with penstock.load(target) as model:
         with pytest.raises(UsageError, match="Give a list of"):

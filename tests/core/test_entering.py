@@ -52,7 +52,7 @@ async def test_a_path_is_a_target():
 @pytest.mark.parametrize("load", [penstock.load, sync.load])
 @pytest.mark.parametrize("target", [3, b"echo:", ["echo:"], os.scandir])
 def test_a_target_that_is_neither_text_nor_path_is_named(load, target):
-    with pytest.raises(UsageError, match="the target is .* It is a text such as 'hf:owner/repo', or a"):
+    with pytest.raises(UsageError, match="the target is .* It is a path, or a text such as"):
         load(target)
 
 
@@ -63,7 +63,10 @@ def test_a_target_that_is_neither_text_nor_path_is_named(load, target):
         ({"deadlines": {"total": 3}}, r"deadlines=\{'total': 3\}.*penstock\.Deadlines\("),
         ({"deadlines": 3}, r"deadlines=3.*penstock\.Deadlines\("),
         ({"sampling": Deadlines()}, r"sampling=Deadlines\(.*penstock\.Sampling\("),
+        ({"device": 3}, r"device=3\. It is a text such as 'cpu'"),
+        ({"chat_template": 3}, r"chat_template=3\. It is a name, or Jinja"),
         ({"options": "n_ctx=3"}, r"options is of type str.*\{'n_ctx': 2048\}"),
+        ({"options": {3: 4}}, r"options has the key 3"),
         ({"options": [("n_ctx", 3)]}, r"options is of type list"),
     ],
 )

@@ -75,6 +75,7 @@ def test_values_at_the_edge_of_a_range_are_in_it(name, value):
         ("stop", ""),
         ("stop", ["a", ""]),
         ("stop", [1]),
+        ("stop", 1),
         ("stop", {"env": "X"}),
         ("include_stop", 1),
         ("ignore_eos", "yes"),

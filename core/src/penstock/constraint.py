@@ -119,5 +119,5 @@ def _kept(wanted: object, _as_written: str) -> TypedSchema:
 def _not_a_schema(schema: object, why: str) -> UsageError:
     return UsageError(
         f"schema is {reprlib.repr(schema)}, which is no JSON schema: {why}",
-        hint="It must be a mapping or the text of a JSON object; {} allows any JSON",
+        hint="It must be a type, a mapping or the text of a JSON object; {} allows any JSON",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
+from penstock.arguments import device_of, options_of, target_of
 from penstock.backend import AnyEngine, LoadProgress, ModelInfo, ModelSpec, OptionValue
 from penstock.entering import Entered
 from penstock.errors import (
@@ -85,9 +86,9 @@ def load(
         chat_template = template_of(chat_template)
     forward = Forward() if on_progress is None else Forward(on_progress)
     asked = _Asked(
-        target=_text_of(target),
-        device=device,
-        options=_mapping_of(options),
+        target=target_of(target),
+        device=device_of(device),
+        options=options_of(options),
         chat_template=chat_template,
         config=config,
     )
@@ -384,17 +385,3 @@ def _format(engine: AnyEngine, template: str | None) -> None:
             hint="Leave chat_template out",
         )
     engine.info = replace(engine.info, chat_template=template)
-
-
-def _text_of(target: object) -> str | None:
-    text = os.fspath(target) if isinstance(target, os.PathLike) else target
-    if text is None or isinstance(text, str):
-        return text
-    raise UsageError(f"the target is {target!r}", hint="It is a text such as 'hf:owner/repo', or a path")
-
-
-def _mapping_of(options: object) -> dict[str, OptionValue]:
-    if options is None or isinstance(options, Mapping):
-        return dict(options or ())
-    kind = type(options).__name__  # its value may be a secret
-    raise UsageError(f"options is of type {kind}", hint="It is a mapping, such as {'n_ctx': 2048}")

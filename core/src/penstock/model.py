@@ -431,7 +431,7 @@ class Model:
 
 
 def _texts(texts: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(texts, str):
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise UsageError(f"embed({texts!r})", hint="Give a list of texts, if only of one")
     wanted = tuple(texts)
     for text in wanted:

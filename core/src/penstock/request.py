@@ -140,7 +140,7 @@ CONSTRAINTS: dict[str, ConstraintKind] = {
 
 
 def _strings(value: Iterable[str] | str) -> object:
-    if isinstance(value, Mapping):  # its keys were hardly meant
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):  # refused as it is
         return value
     return (value,) if isinstance(value, str) else tuple(value)
 

@@ -337,7 +337,7 @@ def _in_order(results: Mapping[str, str] | Sequence[str], calls: list[str]) -> l
 
 def _begun(system: str | None, history: Iterable[MessageLike]) -> tuple[Message, ...]:
     """Return a history that begins with a system message, if there is one. Raises `UsageError`."""
-    said = tuple(history)
+    said = history if isinstance(history, str | Mapping) else tuple(history)
     messages = as_messages(said) if said else ()
     if system is None:
         return messages

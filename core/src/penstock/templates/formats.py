@@ -137,6 +137,8 @@ def template_of(asked: str) -> str:
 
     Names are understood with and without hyphens. Raises `UsageError` for another name.
     """
+    if not isinstance(asked, str):
+        raise UsageError(f"chat_template={asked!r}", hint="It is a name, or Jinja")
     names = {_plain(name): template for name, template in TEMPLATES.items()}
     if _plain(asked) in names:
         return names[_plain(asked)]

@@ -1,0 +1,41 @@
+"""Arguments: what `load()` was given, of the type that it must be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.errors import UsageError
+
+__all__ = ["device_of", "options_of", "target_of"]
+
+
+def target_of(given: object) -> str | None:
+    """Return a target as text. Raises `UsageError` for what is neither text nor a path."""
+    text = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if text is None or isinstance(text, str):
+        return text
+    hint = "It is a path, or a text such as 'hf:owner/repo'"
+    raise UsageError(f"the target is {given!r}", hint=hint)
+
+
+def device_of(given: object) -> str | None:
+    """Return a device. Raises `UsageError` for what is no text."""
+    if given is None or isinstance(given, str):
+        return given
+    raise UsageError(f"device={given!r}", hint="It is a text such as 'cpu', 'cuda:1' or 'auto'")
+
+
+def options_of(given: object) -> dict[str, Any]:
+    """Return the options of a backend. Raises `UsageError` for what is no mapping from names."""
+    if given is None:
+        return {}
+    kind = type(given).__name__  # its value may be a secret
+    if not isinstance(given, Mapping):
+        hint = "It is a mapping, such as {'n_ctx': 2048}"
+        raise UsageError(f"options is of type {kind}", hint=hint)
+    for name in given:
+        if not isinstance(name, str):
+            raise UsageError(f"options has the key {name!r}", hint="Options have names")
+    return dict(given)
