@@ -135,6 +135,17 @@ def test_the_code_of_a_page_runs(page, folder, monkeypatch):
         execute(block, page, names)
 
 
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_a_page_whose_code_is_no_program_as_it_stands_says_so(page):
+    try:
+        for block in blocks_of(page, "python"):
+            compile(block.text, str(page), "exec", dont_inherit=True)
+    except SyntaxError:
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert "as in a notebook" in text
+        assert "in a program" in text
+
+
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_a_command_on_a_page_succeeds(page, line, tmp_path):
     scripts = sysconfig.get_path("scripts")
