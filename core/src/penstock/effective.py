@@ -79,7 +79,7 @@ def _caller() -> int:
 
 
 def _instead(able: frozenset[str], refused: frozenset[str]) -> str:
-    hint = "Leave it out, or pass unsupported='warn' or 'drop'"
+    hint = "Leave it out, or set unsupported to 'warn' or 'drop'"
     bindings = sorted(able & set(CONSTRAINTS))
     if bindings and refused & set(CONSTRAINTS):
         hint += f". It can bind an answer by {', '.join(bindings)}"

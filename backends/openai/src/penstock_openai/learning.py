@@ -84,6 +84,6 @@ def unsupported_option(refusal: RequestRefused, flavor: Flavor) -> tuple[str, Un
         return None
     error = Unsupported(
         f"the server does not honour {name}: {refusal.message}",
-        hint="Leave it out, or pass unsupported='warn' or 'drop'; that works from now on",
+        hint="Leave it out, or set unsupported to 'warn' or 'drop'; that works from now on",
     )
     return name, error
