@@ -25,7 +25,7 @@ HEADS = ["", "Looked at", "Found"]
 
 
 def doctor(as_json: options.JsonRows = False, as_jsonl: options.JsonLines = False) -> int:
-    """Look at Python, the plugins and each backend's engine; the status tells if all is well."""
+    """Look at Python, plugins and engines; the exit status tells whether all is well."""
     form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     findings: list[Finding] = []
     show_records(_noted(findings), form, HEADS, _row)

@@ -68,7 +68,11 @@ Target: TypeAlias = Annotated[
 ]
 Device: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DEVICE", help="Where the engine runs.", rich_help_panel=LOADING),
+    typer.Option(
+        metavar="DEVICE",
+        help="Where the engine runs: auto, cpu, cuda:1, …",
+        rich_help_panel=LOADING,
+    ),
 ]
 Options: TypeAlias = Annotated[
     list[str] | None,
@@ -169,7 +173,7 @@ JsonLines: TypeAlias = Annotated[
 ]
 Plain: TypeAlias = Annotated[
     bool,
-    typer.Option("--plain", help="Show answers as they are written.", rich_help_panel=OUTPUT),
+    typer.Option("--plain", help="No Markdown: show what the model wrote.", rich_help_panel=OUTPUT),
 ]
 Quiet: TypeAlias = Annotated[
     bool,

@@ -37,7 +37,7 @@ def pull(
 ) -> int:
     """Download the model NAME unless it is here; print the path of its file.
 
-    What Ctrl-C, a cut or a full disk leaves is gone on from by the next call.
+    After Ctrl-C, a lost connection or a full disk, the next call goes on from there.
     """
     form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     choice = choose(Config.discovered(), name, Registry.installed())
