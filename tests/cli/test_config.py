@@ -60,6 +60,20 @@ def test_check_says_that_all_is_well_and_warns_of_plain_secrets(run):
     )
 
 
+def test_check_warns_of_a_model_whose_file_is_not_there(run, tmp_path):
+    (tmp_path / "penstock.toml").write_text(
+        '[models.a]\nsource = "gone.gguf"\n[models.b]\nextends = "a"\n'
+        '[models.c]\nbackend = "llamacpp"\nsource = "penstock.toml"\n'
+        '[models.d]\nsource = "hf:owner/repo"\n[models.e]\nbackend = "openai"\nmodel = "gone"\n'
+    )
+    done = run("config", "check")
+    assert (done.returncode, done.stdout) == (0, "penstock.toml: all is well, 5 models\n")
+    assert done.stderr == (
+        'warning: penstock.toml:2: models.a.source = "gone.gguf": there is no such file '
+        "(a download has a scheme, as hf:)\n"
+    )
+
+
 def test_check_warns_of_variables_that_look_as_if_they_were_meant(run):
     done = run("config", "check", PENSTOCK_MODLE="local", PENSTOCK_SOMETHING_ELSE="1")
     assert done.returncode == 0

@@ -55,7 +55,7 @@ def check(
     as_json: Json = False,
     as_jsonl: options.JsonLines = False,
 ) -> int:
-    """Look for everything that is wrong; warn of open secrets and of misspelled variables.
+    """Look for all that is wrong; warn of open secrets, missing files and misspelled variables.
 
     Backends and their options are checked without loading an engine.
     """
@@ -65,7 +65,7 @@ def check(
     form = form_of(as_json=as_json, as_jsonl=as_jsonl)
     config, auditor = _looked_at(file, pairs, tolerant=True)
     problems = auditor.problems()
-    warnings = [*overlooked(os.environ), *exposed(config, auditor)]
+    warnings = [*overlooked(os.environ), *exposed(config, auditor), *auditor.absent()]
     if form != "text":
         _print_check(form, list(map(_record, problems)), list(map(_record, warnings)))
         return CONFIG_WRONG if problems else OK

@@ -14,7 +14,7 @@ from penstock.config.origins import Setting, dotted
 from penstock.config.paths import exists
 from penstock.config.suggestion import elsewhere, suggestion
 from penstock.config.takes import Takes
-from penstock.config.targets import backend_of, hashed, located
+from penstock.config.targets import absent, backend_of, hashed, located
 from penstock.config.telling import expectation, problem_at, problem_of
 from penstock.errors import PenstockError, PluginError, UsageError
 from penstock.nearest import nearest
@@ -56,6 +56,12 @@ class Auditor:
             yield from self.of_model(name, loaded=loaded)
         except PluginError as error:
             yield self._at(name, error.message, error.hint or "")
+
+    def absent(self) -> Iterator[Problem]:
+        """Yield a warning for each model whose file is not there, or not yet."""
+        for source in dict.fromkeys(map(self._absent, self._config.models)):
+            if source is not None:
+                yield problem_at(source, "there is no such file", "a download has a scheme, as hf:")
 
     def of_model(self, name: str, *, loaded: bool = True) -> Iterator[Problem]:
         """Yield what is wrong with one model. Unless it is `loaded`, it need not be complete.
@@ -105,6 +111,10 @@ class Auditor:
             return self.takes_of(settings, located(settings, self._registry))
         except (KeyError, PenstockError):
             return []
+
+    def _absent(self, name: str) -> Setting | None:
+        settings = self._config.of_model(name)
+        return settings.get(("source",)) if absent(settings, self._registry) else None
 
     def _of_the_default(self) -> Iterator[Problem]:
         setting = self._config.settings.get(("default",))

@@ -8,10 +8,10 @@ from pathlib import Path
 from penstock.config.merging import Settings
 from penstock.config.origins import Origin, Setting
 from penstock.config.paths import exists
-from penstock.errors import UsageError
+from penstock.errors import PenstockError, UsageError
 from penstock.registry import Registry, Target
 
-__all__ = ["backend_of", "hashed", "located", "placed", "target_of"]
+__all__ = ["absent", "backend_of", "hashed", "located", "placed", "target_of"]
 
 _HASHED = ("http", "https")
 """The schemes whose files can be compared with a hash."""
@@ -54,6 +54,16 @@ def hashed(target: Target, sha256: Setting | None) -> Target:
     if "#" in target.rest:
         raise UsageError("there is a hash in the source already", hint="leave one of them out")
     return replace(target, rest=f"{target.rest}#sha256={str(sha256.value).lower()}")
+
+
+def absent(settings: Settings, registry: Registry) -> bool:
+    """Whether a model is a file that is not there; one that cannot be told is none."""
+    try:
+        target = located(settings, registry)
+    except (KeyError, PenstockError):  # of which problems tell
+        return False
+    is_file = target.scheme is None and bool(target.rest) and _reads_files(target, registry)
+    return is_file and not exists(target.rest)
 
 
 def backend_of(settings: Settings, target: Target | None, registry: Registry) -> str | None:
