@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import penstock
@@ -58,6 +59,40 @@ def test_what_is_not_there_cannot_be_saved(pocket: Path, tmp_path: Path) -> None
         with pytest.raises(UsageError, match="reuse_prefix"):
             model.save_state(tmp_path / "x", STORY)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_asked_is_not_saved(pocket: Path, tmp_path: Path) -> None:
+    """Texts begin alike, with BOS at least: of the one that was asked for, only that is saved."""
+    file = tmp_path / "x"
+    secret = "The key lies under the stone in the garden of the old king."
+    with load(pocket) as model:
+        model.complete(secret, max_tokens=1).result()
+        with pytest.raises(UsageError, match="nothing evaluated"):
+            model.save_state(file, "The moon is round.")
+        model.complete(STORY + secret, max_tokens=1).result()
+        held = model.save_state(file, STORY + "Nobody found it.")
+        told = array("i", model.tokenize(secret)[-8:]).tobytes()
+        assert told not in file.read_bytes()
+        assert held <= len(model.tokenize(STORY)) + 1
+        assert model.save_state(file, STORY + secret) > held
+        assert told in file.read_bytes()
+    with load(pocket) as model:
+        assert model.load_state(file) > held
+
+
+@pytest.mark.parametrize("rest", ["", "Nobody found it."])
+def test_what_two_texts_share_is_found_again(pocket: Path, tmp_path: Path, rest: str) -> None:
+    with load(pocket) as model:
+        model.complete(STORY + "A cat did.", max_tokens=1).result()
+        wanted = model.complete(STORY + rest, max_tokens=9, temperature=0).result()
+    with load(pocket) as model:
+        model.complete(STORY + "A cat did.", max_tokens=1).result()
+        held = model.save_state(tmp_path / "x", STORY + "Ben, too.")
+    with load(pocket) as model:
+        model.load_state(tmp_path / "x")
+        found = model.complete(STORY + rest, max_tokens=9, temperature=0).result()
+    assert found.usage.cached_tokens >= held - 2
+    assert found.text == wanted.text
 
 
 def test_a_place_that_cannot_be_written_is_named(pocket: Path, tmp_path: Path) -> None:

@@ -210,14 +210,12 @@ class Sequences:
     def export(self, tokens: array[int]) -> tuple[array[int], State] | None:
         """Return a state of what is held of `tokens` and behind them, with all its tokens.
 
-        None if there is none that holds any of them.
+        Of a text that goes on in another way, it is of the part that both begin with. None if there
+        is none that holds enough of them.
         """
         held, entry = self._continuing(tokens), self._shelf.continuing(tokens)
         if held is None and entry is None:
-            held, count = self._longest(tokens, len(tokens))
-            found = self._shelf.longest(tokens, len(tokens))
-            entry = found[0] if found is not None and found[1] > count else None
-            held = held if entry is None else None
+            return self._beginning(tokens)
         if held is not None:
             state = self._memory.save(held.id)
             return None if state is None else (held.tokens[: held.count], state)
@@ -232,6 +230,23 @@ class Sequences:
         for held in list(self._held.values()):
             self.drop(held)
         self._shelf.clear()
+
+    def _beginning(self, tokens: array[int]) -> tuple[array[int], State] | None:
+        """Return a state of the longest beginning of `tokens` that is held, and of nothing else."""
+        held, count = self._longest(tokens, len(tokens))
+        found = self._shelf.longest(tokens, len(tokens))
+        if max(count, 0 if found is None else found[1]) < _WORTH_COPYING:
+            return None
+        if found is not None and found[1] > count:
+            part = self._restored(*found, held)
+        else:
+            part = None if held is None else self._copied(held, count)
+        if part is None:
+            return None
+        self._held[part.id] = part
+        state = self._memory.save(part.id) if part.count else None
+        self.drop(part)
+        return None if state is None else (tokens[: part.count], state)
 
     def _now(self) -> int:
         self._clock += 1
