@@ -1,14 +1,19 @@
-"""Arguments: what `load()` was given, of the type that it must be."""
+"""Arguments: what a call was given, of the type that it must be."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from penstock.errors import UsageError
 
-__all__ = ["device_of", "options_of", "target_of"]
+__all__ = ["assert_kind", "device_of", "options_of", "target_of"]
+
+_GIVEN: Final = {
+    "sampling": "sampling=penstock.Sampling(temperature=0)",
+    "deadlines": "deadlines=penstock.Deadlines(total=60)",
+}
 
 
 def target_of(given: object) -> str | None:
@@ -39,3 +44,9 @@ def options_of(given: object) -> dict[str, Any]:
         if not isinstance(name, str):
             raise UsageError(f"options has the key {name!r}", hint="Options have names")
     return dict(given)
+
+
+def assert_kind(name: str, value: object, kind: type) -> None:
+    """Raise `UsageError` for what is given as `name` and is no `kind`, such as a mapping."""
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}={value!r}", hint=f"Give a {kind.__name__}, as in {_GIVEN[name]}")

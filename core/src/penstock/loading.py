@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from penstock.arguments import device_of, options_of, target_of
+from penstock.arguments import assert_kind, device_of, options_of, target_of
 from penstock.backend import AnyEngine, LoadProgress, ModelInfo, ModelSpec, OptionValue
 from penstock.entering import Entered
 from penstock.errors import (
@@ -27,7 +27,7 @@ from penstock.errors import (
 from penstock.model import Model
 from penstock.progress import Forward
 from penstock.registry import Registry
-from penstock.request import Deadlines, Policy, Sampling, assert_kind, assert_policy
+from penstock.request import Deadlines, Policy, Sampling, assert_policy
 from penstock.sources import SourceContext
 from penstock.streams.pump import begun, steers
 from penstock.streams.pumps import pump_for

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar, overload
 
 import anyio
 
-from penstock.backend import AnyEngine, ModelInfo
+from penstock.abilities import Abilities
+from penstock.arguments import assert_kind
+from penstock.backend import AnyEngine
 from penstock.chat.fitting import Fitting
 from penstock.chat.policies import ContextPolicy, Summarize
 from penstock.chat.prompts import Conversation, Prompt
 from penstock.chat.refits import Refits
 from penstock.effective import honoured, known, seeded
-from penstock.errors import (
-    BackendBug,
-    EngineError,
-    GenerationError,
-    ModelClosed,
-    Unsupported,
-    UsageError,
-)
-from penstock.events import Completion, Embeddings
+from penstock.errors import BackendBug, GenerationError, Unsupported
+from penstock.events import Completion
 from penstock.messages import MessageLike, PromptLike, Segment, as_messages, as_segments
-from penstock.request import (
-    CallOptions,
-    Deadlines,
-    OtherOptions,
-    Policy,
-    Sampling,
-    assert_kind,
-)
+from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation, Plan
 from penstock.streams.job import Job
 from penstock.streams.pump import Pump, translated
 from penstock.tools import ToolLike, as_tools
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from typing_extensions import Unpack
@@ -51,7 +37,7 @@ R = TypeVar("R")
 __all__ = ["Model"]
 
 
-class Model:
+class Model(Abilities):
     """A loaded model. Use it inside `async with penstock.load(…)`; then it is freed.
 
     `complete` and `chat` return a `Generation` at once; the engine starts when it is read.
@@ -68,20 +54,13 @@ class Model:
         unsupported: Policy,
         loop_thread: int,
     ) -> None:
-        self.engine = engine
+        super().__init__(engine)
         self._pump = pump
         self._refits = Refits(pump.start, engine.info.name)
         self._sampling = sampling
         self._deadlines = deadlines
         self._unsupported = unsupported
         self._loop_thread = loop_thread
-        self._closed = False
-        self._process = os.getpid()
-
-    @property
-    def info(self) -> ModelInfo:
-        """What is known of the model and the engine that runs it."""
-        return self.engine.info
 
     @property
     def running(self) -> int:
@@ -294,32 +273,6 @@ class Model:
         self._conversation(Fitting(prefix))
         return Task(self, prefix, sampling)
 
-    async def tokenize(self, prompt: PromptLike) -> list[int]:
-        """Return the token ids of `prompt` as the engine evaluates it, BOS included.
-
-        Raises `Unsupported` where the engine cannot tell.
-        """
-        self.assert_open()
-        with self._failing("tokenize"):
-            return await anyio.to_thread.run_sync(self.engine.tokenize, prompt)
-
-    async def detokenize(self, ids: list[int]) -> bytes:
-        """Return the bytes that `ids` stand for. Raises `Unsupported` as `tokenize` does."""
-        self.assert_open()
-        with self._failing("detokenize"):
-            return await anyio.to_thread.run_sync(self.engine.detokenize, ids)
-
-    async def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Return a vector for each text; texts are alike where their vectors are near.
-
-        May run beside generations. Raises `Unsupported` where the engine cannot, `ContextOverflow`
-        for a text that is too long, and `UsageError` for anything but a sequence of strings.
-        """
-        self.assert_open()
-        wanted = _texts(texts)
-        with self._failing("embed"):
-            return await anyio.to_thread.run_sync(self.engine.embed, wanted)
-
     async def save_state(
         self, path: str | Path, conversation: PromptLike | Iterable[MessageLike]
     ) -> int:
@@ -336,28 +289,6 @@ class Model:
         with self._failing("save its state"):
             return await anyio.to_thread.run_sync(self.engine.save_state, prompt, Path(path))
 
-    async def load_state(self, path: str | Path) -> int:
-        """Take up what `save_state` saved, with the same model; return how many tokens it has.
-
-        Raises `Unsupported`, and `LoadError` for a file that is damaged or of another model.
-        """
-        from pathlib import Path  # as above
-
-        self.assert_open()
-        with self._failing("take up a state"):
-            return await anyio.to_thread.run_sync(self.engine.load_state, Path(path))
-
-    def assert_open(self) -> None:
-        """Raise `ModelClosed` where the model cannot be used: it is closed, or this is a fork."""
-        if self._closed:
-            raise ModelClosed(
-                f"{self.info.name!r} is closed", hint="Use it inside `async with penstock.load(…)`"
-            )
-        if os.getpid() != self._process:  # which has none of the threads and of the event loop
-            raise ModelClosed(
-                f"{self.info.name!r} was loaded before a fork", hint="Load it in this process"
-            )
-
     async def aclose(self) -> None:
         """End all generations and free the engine. Done by `async with`; harmless twice."""
         if not self._closed:
@@ -367,9 +298,6 @@ class Model:
                     await self._pump.aclose()
             finally:
                 await self._refits.aclose()
-
-    def _failing(self, what: str) -> AbstractContextManager[None]:
-        return translated(f"{self.info.name!r} could not {what}", EngineError)
 
     def _generation(
         self,
@@ -428,13 +356,3 @@ class Model:
             return len(self.engine.tokenize(prompt))
         except (GenerationError, Unsupported):
             return 0  # it will see for itself
-
-
-def _texts(texts: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise UsageError(f"embed({texts!r})", hint="Give a list of texts, if only of one")
-    wanted = tuple(texts)
-    for text in wanted:
-        if not isinstance(text, str):
-            raise UsageError(f"embed() got {text!r} for a text", hint="Give a list of strings")
-    return wanted

@@ -27,7 +27,6 @@ __all__ = [
     "Policy",
     "Request",
     "Sampling",
-    "assert_kind",
     "assert_policy",
 ]
 
@@ -40,18 +39,6 @@ def assert_policy(asked: Policy) -> None:
     """Raise `UsageError` for a policy that there is not."""
     if asked not in POLICIES:
         raise UsageError(f"unsupported={asked!r}", hint=f"It is one of {', '.join(POLICIES)}")
-
-
-def assert_kind(name: str, value: object, kind: type[Sampling | Deadlines]) -> None:
-    """Raise `UsageError` for what is given as `name` and is no `kind`, such as a mapping."""
-    if not isinstance(value, kind):
-        raise UsageError(f"{name}={value!r}", hint=f"Give a {kind.__name__}, as in {_GIVEN[name]}")
-
-
-_GIVEN = {
-    "sampling": "sampling=penstock.Sampling(temperature=0)",
-    "deadlines": "deadlines=penstock.Deadlines(total=60)",
-}
 
 
 def _is_number(value: object) -> bool:
