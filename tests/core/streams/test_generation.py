@@ -15,6 +15,7 @@ from time import perf_counter
 import anyio
 import penstock
 import pytest
+from penstock.chat.fitting import Fitting
 from penstock.errors import (
     BackendBug,
     ContextOverflow,
@@ -25,6 +26,7 @@ from penstock.errors import (
     UsageError,
 )
 from penstock.events import Delta, Finish, Prefill, Token
+from penstock.messages import Message
 from penstock.request import Deadlines
 from penstock.streams import task_pump
 from penstock.streams.channel import Outcome
@@ -927,6 +929,31 @@ async def test_a_stop_while_a_delta_is_taken_keeps_the_text_that_was_given(sayin
         gen._channel = Interleaved(gen._channel, lambda channel: gen.stop())
         rest = [delta.text async for delta in reader]
         assert gen.completion.text == first + "".join(rest)
+
+
+class Watched(Fitting):
+    """A conversation beside which, while its completion is made, another thread asks for that."""
+
+    watch = None
+
+    def report(self):
+        watch, self.watch = self.watch, None
+        if watch is not None:
+            watch.start()
+            watch.join(0.05)
+        return super().report()
+
+
+async def test_whoever_asks_while_it_ends_gets_the_same_completion(saying, in_thread):
+    ends, seen = [], []
+    async with saying("a") as model:
+        asked = Watched([Message("user", "Hi")])
+        gen = model.answer(asked, on_end=ends.append)
+        watcher = asked.watch = threading.Thread(target=lambda: seen.append(gen.completion))
+        done = await gen
+        await in_thread(watcher.join)
+    assert done.finish_reason == "stop"
+    assert seen == ends == [done]
 
 
 class PanickingInTask(EchoEngine):

@@ -88,6 +88,7 @@ class Generation(DeltaStream, Generic[R]):
         self._attends = self._patience.watches or plan.effective.logprobs is not None
         self._started = False
         self._over = False
+        self._ending = threading.RLock()  # who reads it and who stops it may be two threads
         self._formed = False
         self._completion: Completion[R] | None = None
         self._error: BaseException | None = None
@@ -339,11 +340,20 @@ class Generation(DeltaStream, Generic[R]):
         raise error
 
     def _conclude(self, reason: FinishReason, parsed: object = None) -> None:
-        self._over = True
+        with self._ending:
+            if self._completion is not None:  # another thread was faster
+                return
+            self._over = True
+            self._job.trace.finish(perf_counter())
+            completion = self._completion = self._made(reason, parsed)
+        if self._on_end is not None:
+            on_end, self._on_end = self._on_end, None
+            on_end(completion)
+
+    def _made(self, reason: FinishReason, parsed: object) -> Completion[R]:
         job, plan = self._job, self._plan
-        job.trace.finish(perf_counter())
         finish = job.assembly.finish
-        self._completion = Completion(
+        return Completion(
             text=self.text,
             finish_reason=reason,
             usage=job.assembly.usage(plan.estimate),
@@ -360,9 +370,6 @@ class Generation(DeltaStream, Generic[R]):
             context=plan.context(),
             parsed=cast("R", parsed),
         )
-        if self._on_end is not None:
-            on_end, self._on_end = self._on_end, None
-            on_end(self._completion)
 
     async def _finish(self) -> Completion[R]:
         while (item := self.poll()) is not END:
