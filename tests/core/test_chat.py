@@ -115,6 +115,21 @@ async def test_one_answer_is_given_at_a_time(answering):
     assert len(chat.history) == 4
 
 
+async def test_of_two_that_send_in_the_same_moment_one_is_refused(answering):
+    """As two threads may: what is asked is still looked at when the other asks."""
+
+    async with answering("a") as model:
+        chat = model.session()
+
+        def stops():
+            with pytest.raises(UsageError, match="the last answer is not finished"):
+                chat.send("two")
+            yield "."
+
+        await chat.send("one", stop=stops())
+    assert [message.content for message in chat.history] == ["one", "a"]
+
+
 async def test_an_answer_nobody_reads_does_not_block_the_chat(answering):
     async with answering("a") as model:
         chat = model.session()
@@ -166,10 +181,11 @@ async def test_a_history_can_be_given_and_is_plain_data(answering):
         assert model.session(history=chat.history).system == "Be brief."
 
 
-async def test_a_history_that_is_one_text_is_refused(answering):
+@pytest.mark.parametrize("history", ["Hi", 7, None, Message("user", "Hi"), {"role": "user"}])
+async def test_a_history_that_is_no_list_of_messages_is_refused(answering, history):
     async with answering("a") as model:
-        with pytest.raises(UsageError, match="the messages are 'Hi'"):
-            model.session(history="Hi")
+        with pytest.raises(UsageError, match="the messages are "):
+            model.session(history=history)
 
 
 async def test_a_history_that_begins_with_a_system_message_takes_no_second(answering):
@@ -236,7 +252,7 @@ async def test_a_turn_taken_out_can_be_sent_again(answering):
     assert [message.content for message in chat.history] == ["go", "a"]
 
 
-@pytest.mark.parametrize("turns", [0, -1, 2, "1"])
+@pytest.mark.parametrize("turns", [0, -1, 2, "1", 1.0])
 async def test_no_more_turns_are_undone_than_there_are(answering, turns):
     async with answering("a") as model:
         chat = model.session()
@@ -310,7 +326,11 @@ async def test_results_of_tools_go_on_with_the_turn(calling):
 
 
 @pytest.mark.parametrize(
-    "results", [{}, {"call_1": "x"}, {"call_1": "x", "call_2": "y", "z": ""}, [], ["x"], "xy"]
+    "results",
+    [
+        *({}, {"call_1": "x"}, {"call_1": "x", "call_2": "y", "z": ""}, [], ["x"], "xy"),
+        *(None, {"call_1": "x", 2: "y"}, {"x", "y"}, iter(["x", "y"])),
+    ],
 )
 async def test_every_call_gets_one_result(calling, results):
     async with calling as model:
@@ -318,6 +338,25 @@ async def test_every_call_gets_one_result(calling, results):
         await chat.send("Weather, and time?")
         with pytest.raises(UsageError, match=r"calls \['call_1', 'call_2'\]"):
             chat.send_results(results)
+
+
+async def test_a_call_that_was_cut_off_is_not_kept():
+    """Nobody could run it, and no server takes a conversation in which it has no result."""
+
+    def script(request):
+        yield "Let me look."
+        for piece in ('{"city"', ': "Paris"}'):
+            part = ToolCallPart(0, WEATHER.id, WEATHER.name, piece)
+            yield Delta("", 1, aside=Aside(tool_calls=(part,)))
+        yield Finish("tool_calls")
+
+    async with hosted(EchoEngine(script)) as model:
+        chat = model.session(keep_partial=True)
+        async for delta in chat.send("Weather?"):
+            if delta.aside:
+                break
+    assert chat.pending == ()
+    assert chat.history == (Message("user", "Weather?"), Message("assistant", "Let me look."))
 
 
 async def test_results_need_a_call(answering):

@@ -179,6 +179,19 @@ async def test_a_turn_that_cannot_fit_takes_no_other_turn_with_it(server, settin
     assert done.context is None
 
 
+async def test_a_turn_that_is_left_takes_no_other_turn_with_it(server):
+    engine = server()
+    async with hosted(engine) as model:
+        chat = model.session("S", context="drop_oldest")
+        await chat.send("red")
+        async for _ in chat.send("x" * 40):
+            break
+        assert contents(engine.asked[-1]) == ["S", "x" * 40]
+        done = await chat.send("green")
+    assert contents(engine.asked[-1]) == ["S", "red", "a" * 9, "green"]
+    assert done.context is None
+
+
 async def test_a_stream_shows_nothing_of_it(small):
     async with small() as model:
         chat = model.session(context="drop_oldest")
@@ -251,6 +264,20 @@ async def test_a_summary_stands_for_the_older_turns_and_is_kept(server, noting):
     assert contents(sent)[:3] == ["S", "Summarise our conversation so far.", "sum 1"]
     assert [m.role for m in sent[1:]] == ["user", "assistant"] * (len(sent) // 2 - 1) + ["user"]
     assert len(chat.history) == 17
+
+
+async def test_a_summary_stays_though_its_turn_is_left(server, noting):
+    engine, seen = server(100), []
+    async with hosted(engine) as model:
+        chat = model.session(context="summarize", summarize=noting(seen))
+        await talk(chat, 3)
+        async for _ in chat.send("x" * 26):
+            break
+        done = await chat.send("hi")
+    assert len(seen) == 1
+    assert contents(engine.asked[-1])[:2] == ["Summarise our conversation so far.", "sum 1"]
+    assert done.context.turns == 2
+    assert len(chat.history) == 8
 
 
 async def test_a_summary_is_summarised_with_what_follows(server, noting):

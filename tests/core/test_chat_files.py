@@ -157,6 +157,7 @@ def test_a_saved_chat_can_be_read_by_its_owner_alone(tmp_path):
         (HEAD + b'"messages": [{"role": "x", "content": ""}]}', "damaged.*role 'x'"),
         (HEAD + b'"messages": [{"role": "user", "content": "", "tool_calls": [{}]}]}', "damaged"),
         (HEAD + b'"messages": [], "state": "../x"}', "damaged.*'../x'"),
+        (HEAD + b'"messages": [], "state": "a\\u0000b"}', "damaged"),
         (HEAD + b'"messages": [], "state": ""}', "damaged.*the state is in ''"),
         (HEAD + b'"messages": [], "summary": {"turns": "2", "messages": []}}', "damaged"),
         (HEAD + b'"messages": [], "summary": {"turns": 1, "messages": []}}', "damaged.* 1 turns"),

@@ -32,6 +32,14 @@ def test_content_must_be_text(content):
         as_messages([{"role": "user", "content": content}])
 
 
+@pytest.mark.parametrize("calls", [3, [{"id": "1"}], "ab"])
+def test_calls_of_tools_must_be_calls(calls):
+    mapping = {"role": "assistant", "content": "", "tool_calls": calls}
+    for message in (mapping, Message("assistant", "", calls)):
+        with pytest.raises(UsageError, match="message 0 has the tool calls .*ToolCall"):
+            as_messages([message])
+
+
 def test_a_conversation_must_not_be_empty():
     with pytest.raises(UsageError, match="at least one message"):
         as_messages([])

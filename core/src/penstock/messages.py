@@ -98,7 +98,8 @@ def _as_message(message: object, at: int) -> Message:
             f"message {at} is {message!r}", hint="A message has the keys 'role' and 'content'"
         )
     calls = message.get("tool_calls") or ()
-    made = Message(message["role"], message["content"], tuple(calls), message.get("tool_call_id"))
+    calls = tuple(calls) if isinstance(calls, Iterable) else calls
+    made = Message(message["role"], message["content"], calls, message.get("tool_call_id"))
     return _checked(made, at)
 
 
@@ -109,10 +110,14 @@ def _checked(message: Message, at: int) -> Message:
         )
     if not isinstance(message.content, str):
         raise UsageError(f"message {at} has the content {message.content!r}, which is not text")
-    if not all(isinstance(call, ToolCall) for call in message.tool_calls):
+    if not _are_calls(message.tool_calls):
         raise UsageError(
             f"message {at} has the tool calls {message.tool_calls!r}", hint="Give `ToolCall`s"
         )
     if not isinstance(message.tool_call_id, str | None):
         raise UsageError(f"message {at} has the tool call id {message.tool_call_id!r}")
     return message
+
+
+def _are_calls(calls: object) -> bool:
+    return isinstance(calls, tuple | list) and all(isinstance(call, ToolCall) for call in calls)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, overload
 
@@ -12,7 +14,7 @@ from penstock.chat.fitting import Fitting
 from penstock.chat.policies import ContextPolicy, Summarize, policy_of
 from penstock.chat.prompts import counts
 from penstock.chat.summaries import summarized_by
-from penstock.chat.turns import cut, turns_of
+from penstock.chat.turns import Course, cut, turns_of
 from penstock.errors import LoadError, Unsupported, UsageError
 from penstock.events import Completion, FinishReason
 from penstock.messages import Message, MessageLike, as_messages
@@ -74,7 +76,7 @@ class Chat:
         self._left_out = 0
         self._instead: tuple[Message, ...] = ()
         self._tools: tuple[ToolLike, ...] = ()
-        self._answering = False
+        self._turn = threading.Lock()  # held while an answer is given, or the history is changed
         self.state: KeptState | None = None
 
     @property
@@ -95,14 +97,14 @@ class Chat:
 
     @system.setter
     def system(self, text: str | None) -> None:
-        self._refuse_answering("set system")
-        said = self._history if self.system is None else self._history[1:]
-        self._history = _begun(text, said)
+        with self._alone("set system"):
+            said = self._history if self.system is None else self._history[1:]
+            self._history = _begun(text, said)
 
     @property
     def answering(self) -> bool:
         """Whether an answer is being given."""
-        return self._answering
+        return self._turn.locked()
 
     @property
     def pending(self) -> tuple[ToolCall, ...]:
@@ -201,14 +203,14 @@ class Chat:
         A turn is what a user says and all that follows. The system message stays. Raises
         `UsageError` where there are not so many, and while an answer is being given.
         """
-        self._refuse_answering("undo")
-        count = len(turns_of(self._history))
-        if turns not in range(1, count + 1):
-            raise UsageError(f"undo({turns!r})", hint=f"There are {count} turns")
-        self._history, taken = cut(self._history, turns)
-        if not self._instead or self._left_out > count - turns:
-            self._left_out, self._instead = 0, ()
-        return taken
+        with self._alone("undo"):
+            count = len(turns_of(self._history))
+            if not _are_among(turns, count):
+                raise UsageError(f"undo({turns!r})", hint=f"There are {count} turns")
+            self._history, taken = cut(self._history, turns)
+            if not self._instead or self._left_out > count - turns:
+                self._left_out, self._instead = 0, ()
+            return taken
 
     async def save(self, path: str | Path, *, state: bool = False) -> KeptState:
         """Write the conversation to a file, as JSON; a file that is there is replaced at once.
@@ -217,7 +219,8 @@ class Chat:
         `load_session` need not evaluate it again. It is never needed: where the engine cannot, the
         returned `KeptState` says why. Raises `UsageError` for a file that cannot be written.
         """
-        self._refuse_answering("save")
+        if self.answering:
+            raise _unfinished("save")
         from pathlib import Path
 
         from penstock.chat import transcripts  # 10 ms that only files cost
@@ -271,34 +274,46 @@ class Chat:
         unsupported: Policy | None,
         options: CallOptions,
     ) -> Generation:
-        self._refuse_answering("send")
-        as_messages(asked)
-        fitting = Fitting(
-            (*self._history, *asked), self._policy, left_out=self._left_out, instead=self._instead
-        )
-        generation = self._model.answer(
-            fitting,
-            deadlines=deadlines,
-            unsupported=unsupported,
-            on_end=partial(self._take, asked, fitting),
-            **options,
-        )
+        self._claim("send")
+        try:
+            as_messages(asked)
+            fitting = self._fitting(asked)
+            generation = self._model.answer(
+                fitting,
+                deadlines=deadlines,
+                unsupported=unsupported,
+                on_end=partial(self._take, asked, fitting),
+                **options,
+            )
+        except BaseException:
+            self._turn.release()
+            raise
         self._tools = tuple(options.get("tools") or ())
-        self._answering = True
         return generation
 
-    def _take(self, asked: tuple[Message, ...], fitting: Fitting, completion: Completion) -> None:
-        self._answering = False
-        if self._policy is not None:
-            self._keep(fitting)
-        kept = self._keep_partial and completion.text
-        if completion.finish_reason in _WHOLE or kept:
-            answer = Message("assistant", completion.text, completion.tool_calls)
-            self._history = (*self._history, *asked, answer)
+    def _fitting(self, asked: tuple[Message, ...]) -> Fitting:
+        said = (*self._history, *asked)
+        return Fitting(said, self._policy, left_out=self._left_out, instead=self._instead)
 
-    def _keep(self, fitting: Fitting) -> None:
-        """Keep what is left out, where it would cost something to find it out again."""
-        course, info = fitting.course, self._model.info
+    def _take(self, asked: tuple[Message, ...], fitting: Fitting, completion: Completion) -> None:
+        whole = completion.finish_reason in _WHOLE
+        enters = whole or (self._keep_partial and bool(completion.text))
+        if self._policy is not None:
+            self._keep(fitting.course, enters)
+        if enters:
+            calls = completion.tool_calls if whole else ()  # one that is cut off has no result
+            answer = Message("assistant", completion.text, calls)
+            self._history = (*self._history, *asked, answer)
+        self._turn.release()  # last: who sends from another thread sees this turn
+
+    def _keep(self, course: Course, enters: bool) -> None:
+        """Keep what is left out, where it would cost something to find it out again.
+
+        Of a turn that does not enter the history only a summary stays.
+        """
+        if not enters and course.instead in ((), self._instead):
+            return
+        info = self._model.info
         if course.instead or info.capabilities.messages or not counts(info):
             self._left_out, self._instead = course.left_out, course.instead
 
@@ -315,19 +330,38 @@ class Chat:
         except (Unsupported, UsageError) as error:
             return KeptState(reason=str(error))
 
-    def _refuse_answering(self, what: str) -> None:
-        if self._answering:
-            raise UsageError(
-                f"{what}: the last answer is not finished",
-                hint="Read it to its end, or leave it, first",
-            )
+    def _claim(self, what: str) -> None:
+        if not self._turn.acquire(blocking=False):
+            raise _unfinished(what)
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Let nobody send meanwhile. Raises `UsageError` while an answer is being given."""
+        self._claim(what)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+def _are_among(turns: object, count: int) -> bool:
+    return isinstance(turns, int) and 1 <= turns <= count
+
+
+def _unfinished(what: str) -> UsageError:
+    return UsageError(
+        f"{what}: the last answer is not finished", hint="Read it to its end, or leave it, first"
+    )
 
 
 def _in_order(results: Mapping[str, str] | Sequence[str], calls: list[str]) -> list[str]:
     """Return the results in the order of the calls. Raises `UsageError`."""
     named = isinstance(results, Mapping)
-    fits = sorted(results) == sorted(calls) if named else len(results) == len(calls)
-    if not calls or not fits or isinstance(results, str):
+    listed = isinstance(results, Sequence) and not isinstance(results, str)
+    fits = (named or listed) and len(results) == len(calls)
+    if named:
+        fits = fits and set(results) == set(calls)
+    if not calls or not fits:
         raise UsageError(
             f"the results are {results!r:.200}",
             hint=f"The last answer calls {calls!r}" if calls else "It called no tool",
@@ -337,8 +371,8 @@ def _in_order(results: Mapping[str, str] | Sequence[str], calls: list[str]) -> l
 
 def _begun(system: str | None, history: Iterable[MessageLike]) -> tuple[Message, ...]:
     """Return a history that begins with a system message, if there is one. Raises `UsageError`."""
-    said = history if isinstance(history, str | Mapping) else tuple(history)
-    messages = as_messages(said) if said else ()
+    said = tuple(history) if _are_several(history) else history
+    messages = as_messages(said) if said != () else ()
     if system is None:
         return messages
     if messages and messages[0].role == "system":
@@ -347,6 +381,10 @@ def _begun(system: str | None, history: Iterable[MessageLike]) -> tuple[Message,
             hint="Leave system out, or set chat.system afterwards",
         )
     return as_messages((Message("system", system), *messages))
+
+
+def _are_several(history: object) -> bool:
+    return isinstance(history, Iterable) and not isinstance(history, str | Mapping)
 
 
 async def _taken_up(model: Model, path: Path) -> KeptState:

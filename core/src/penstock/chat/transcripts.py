@@ -153,7 +153,7 @@ def _of_message(message: Message) -> dict[str, Any]:
 def _transcript(told: Mapping[str, Any]) -> Transcript:
     summary = told.get("summary") or {"turns": 0, "messages": []}
     state = told.get("state")
-    if state is not None and not (state and Path(state).name == state):  # beside it, no other
+    if state is not None and not _is_name(state):  # beside it, no other
         raise ValueError(f"the state is in {state!r}")
     messages, turns = _messages(told["messages"]), summary["turns"]
     # Of more turns than there are, it would stand for what is asked next.
@@ -166,6 +166,10 @@ def _transcript(told: Mapping[str, Any]) -> Transcript:
         model=str(told.get("model", "")),
         state=state,
     )
+
+
+def _is_name(state: str) -> bool:
+    return bool(state) and "\0" not in state and Path(state).name == state
 
 
 def _messages(told: object) -> tuple[Message, ...]:
