@@ -19,9 +19,10 @@ it depends on the machine, and never makes much of a difference."""
 def whole(pending: int, room: int, most: int) -> int:
     """Return how many of `pending` tokens to evaluate in a step for about `room`, at most `most`.
 
-    What is left for the next one is not less than a tile, if it is not nothing.
+    What is left for the next one is not less than a tile, if it is not nothing, and if a step can
+    hold two.
     """
-    if most < TILE or not room < pending < room + TILE:
+    if most < 2 * TILE or not room < pending < room + TILE:
         return room
     return pending if pending <= most else pending // 2
 

@@ -286,9 +286,10 @@ class UsageInvented(EchoThreadEngine):
     """Tells figures that cannot be."""
 
     def generate(self, request: Request, cancel: CancelFlag) -> Iterator[EngineEvent]:
-        """Finish with a usage of nothing."""
+        """Finish with a usage of nothing, unless it is left, which is another law's matter."""
         yield from super().generate(request, cancel)
-        yield Finish(usage=Usage(prompt_tokens=0, completion_tokens=0))
+        if not cancel:
+            yield Finish(usage=Usage(prompt_tokens=0, completion_tokens=0))
 
 
 class Forgetful(EchoThreadEngine):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.errors import PenstockError, Unsupported
+from penstock.errors import PenstockError, RemoteError, Unsupported
 from penstock.events import Completion
 from penstock.model import Model
 from penstock.request import ENGINE_OPTIONS, CallOptions
@@ -47,6 +47,8 @@ async def _embedded(subject: Subject, model: Model) -> None:
     texts = [subject.prompt, "else", subject.prompt]
     try:
         vectors = (await model.embed(texts)).vectors
+    except RemoteError:
+        return  # a server that was told not to, whatever others of its kind do
     except PenstockError as error:
         raise LawBroken(f"it says that it can embed: {error!r}") from error
     lengths = [len(vector) for vector in vectors]
