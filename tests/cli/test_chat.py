@@ -94,6 +94,13 @@ def test_what_was_left_out_is_in_the_json(penstock):
     assert (last["policy"], bool(last["summary"])) == ("summarize", True)
 
 
+def test_a_conversation_goes_on_when_one_answer_filled_the_context(penstock):
+    small = ("-m", "pocket:", "--option", "n_ctx=200", "--seed", "1", "--context", "summarize")
+    done = penstock("chat", *small, say="".join(QUESTIONS.splitlines(keepends=True)[:3]))
+    assert (done.returncode, done.stdout.count("\n")) == (0, 3)
+    assert "2 turns summarised" in done.stderr.splitlines()[-1]
+
+
 def test_ctrl_c_stops_the_answer_and_the_conversation_keeps_its_beginning(started, read_until):
     child = started("chat", "-m", "echo:", "--option", "delay=0.03", stdin=subprocess.PIPE)
     said = " ".join(str(number) for number in range(40))

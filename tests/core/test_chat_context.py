@@ -342,8 +342,21 @@ async def test_a_summary_has_room(small):
     assert len(summary) == 3 * 100
 
 
-async def test_a_turn_too_long_to_be_summarised_is_an_error(server):
-    async with hosted(server(300)) as model:
+async def test_a_turn_too_long_to_be_summarised_at_once_is_summarised_in_parts(server):
+    """As one is whose answer filled the context."""
+    engine = server(300)
+    said = [Message("user", "tell me"), Message("assistant", "".join(map(chr, range(100, 500))))]
+    async with hosted(engine) as model:
+        chat = model.session("S", history=said, context="summarize")
+        done = await chat.send("and now?")
+        assert (done.context.turns, done.context.summary) == (1, "a" * 9)
+    taken = [asked for asked in engine.asked if sum(map(len, contents(asked))) <= 300]
+    parts = [asked[1].content for asked in taken if asked[0] == said[0]]
+    assert "".join(parts) == said[1].content
+
+
+async def test_a_context_too_small_to_ask_for_a_summary_is_an_error(server):
+    async with hosted(server(len(summaries.REQUEST))) as model:
         chat = model.session(history=[Message("user", "x" * 400)], context="summarize")
         with pytest.raises(ContextOverflow), anyio.fail_after(5):
             await chat.send("and now?")

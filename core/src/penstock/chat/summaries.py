@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from penstock.chat.policies import Summarize, summary_turn
-from penstock.chat.turns import cut, turns_of
+from penstock.chat.turns import Turn, cut, turns_of
 from penstock.errors import ContextOverflow
 from penstock.events import Completion
 from penstock.messages import Message
@@ -23,28 +24,49 @@ REQUEST = (
 )
 LENGTH = 256
 """Tokens a summary may have; in a small context, a quarter of it."""
+SHORT = 100
+"""Characters of a text that is not cut in two to be summarised."""
 
 
 def summarized_by(model: Model) -> Summarize:
     """Return a hook that asks `model` for the summary of its own conversation.
 
     What is too long to be summarised at once, as what was said to a model with a longer context may
-    be, is summarised in two halves, and then their summaries are.
+    be, or an answer that filled the context, is summarised in two halves, and then their summaries
+    are.
     """
 
     async def summarize(messages: tuple[Message, ...]) -> str:
-        half = len(turns_of(messages)) // 2
+        halves = _halves(messages)
         try:
             done = await _asked(model, messages)
-            if not half or not _squeezed(done):
+            if not halves or not _squeezed(done):
                 return done.text
         except ContextOverflow:
-            if not half:
+            if not halves:
                 raise
-        halves = [await summarize(part) for part in cut(messages, half)]
-        return (await _asked(model, tuple(chain(*map(summary_turn, halves))))).text
+        parts = [await summarize(half) for half in halves]
+        return (await _asked(model, tuple(chain(*map(summary_turn, parts))))).text
 
     return summarize
+
+
+def _halves(messages: tuple[Message, ...]) -> tuple[Turn, ...]:
+    """Return two halves of turns, or one turn twice, each time with half of its longest text.
+
+    Nothing, if that is short.
+    """
+    if half := len(turns_of(messages)) // 2:
+        return cut(messages, half)
+    at = max(range(len(messages)), key=lambda at: len(messages[at].content))
+    text = messages[at].content
+    if len(text) < SHORT:
+        return ()
+    middle = len(text) // 2
+    return tuple(
+        (*messages[:at], replace(messages[at], content=part), *messages[at + 1 :])
+        for part in (text[:middle], text[middle:])
+    )
 
 
 def _squeezed(done: Completion) -> bool:
