@@ -58,6 +58,15 @@ def test_any_output_may_lose_its_reader(arguments):
     assert done.stdout.strip() in ("0", "141")  # 0: all was written before head ended
 
 
+@pytest.mark.parametrize("arguments", ["complet", "complete --bogus", "complete x -m nowhere.gguf"])
+def test_an_error_that_nobody_reads_ends_with_141(started, arguments):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    child = started(*arguments.split(), stderr=theirs)
+    os.close(theirs)
+    assert child.wait(timeout=30) == 141
+
+
 @pytest.mark.parametrize("command", ["complete", "chat"])
 def test_a_pipe_gets_no_colour_and_no_progress(penstock, command):
     done = penstock(command, "**red**", *ECHO, env={"TERM": "xterm-256color"})

@@ -131,6 +131,8 @@ def test_what_is_there_and_no_file_is_left_as_it_is(tmp_path):
     with pytest.raises(UsageError, match="pipe' cannot be written: it is there, and no file"):
         write(tmp_path / "pipe", Transcript(messages=HISTORY))
     assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(LoadError, match="pipe' cannot be read: it is there, and no file"):
+        read(tmp_path / "pipe")
 
 
 def test_a_saved_chat_can_be_read_by_its_owner_alone(tmp_path):

@@ -79,18 +79,23 @@ def _replaceable(path: Path) -> Path:
     target = path.resolve()
     if target.is_symlink():  # of a ring, which later Pythons leave as it is
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-    if target.exists() and not target.is_file():
-        raise OSError("it is there, and no file")
+    _refuse_devices(target)
     return target
+
+
+def _refuse_devices(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise OSError("it is there, and no file")
 
 
 def read(path: Path) -> Transcript:
     """Return the transcript at `path`.
 
     Raises `LoadError`, naming the file, where there is none, it is damaged, or of another kind or
-    version.
+    version, and where it is no file: a pipe or a device may never end.
     """
     try:
+        _refuse_devices(path)
         told = json.loads(path.read_bytes())
     except OSError as error:
         raise LoadError(

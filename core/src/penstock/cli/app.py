@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,21 @@ def run() -> int:
     _accept_any_text()
     warnings.formatwarning = _formatted
     try:
+        return _reported()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # as in `| head`
+        return _unread()
+    except OSError as error:
+        with suppress(OSError):  # it may be stderr that is full
+            report(error)
+        _forget_output()
+        return UNWRITABLE
+
+
+def _reported() -> int:
+    """Run a command; say what goes wrong in it. Raises `OSError` where nothing can be said."""
+    try:
         status = _invoked()
         sys.stdout.flush()
     except typer.TyperException as error:
@@ -35,16 +51,8 @@ def run() -> int:
     except PenstockError as error:
         report(error)
         return status_of(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # as in `| head`
-        return _unread()
     except SystemExit as ended:  # typer makes one of what it has shown, and of a closed pipe
         return _unread() if ended.code else OK
-    except OSError as error:
-        report(error)
-        _forget_output()
-        return UNWRITABLE
     return status
 
 
