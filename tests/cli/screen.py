@@ -12,9 +12,9 @@ import pyte
 
 from tests.cli.conftest import COMMAND, environment
 
-__all__ = ["CTRL_C", "CTRL_D", "DOWN", "ENTER", "TAB", "UP", "Terminal"]
+__all__ = ["CTRL_C", "CTRL_D", "CTRL_Z", "DOWN", "ENTER", "TAB", "UP", "Terminal"]
 
-CTRL_C, CTRL_D, ENTER, TAB = "\x03", "\x04", "\r", "\t"
+CTRL_C, CTRL_D, CTRL_Z, ENTER, TAB = "\x03", "\x04", "\x1a", "\r", "\t"
 ALT_ENTER, UP, DOWN = "\x1b\r", "\x1b[A", "\x1b[B"
 SECONDS = 30
 

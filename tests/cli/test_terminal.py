@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from tests.cli.screen import ALT_ENTER, CTRL_C, CTRL_D, ENTER, TAB, UP, Terminal
+from tests.cli.conftest import COMMAND
+from tests.cli.screen import ALT_ENTER, CTRL_C, CTRL_D, CTRL_Z, ENTER, TAB, UP, Terminal
 
 ECHO = ("chat", "-m", "echo:")
 SLOW = (*ECHO, "--option", "delay=0.03")
@@ -225,6 +226,22 @@ def test_a_termination_during_an_answer_leaves_the_terminal_as_it_was(on_termina
     assert terminal.ended_by() == signal.SIGTERM
     assert terminal.echoes
     assert "Traceback" not in terminal.text
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell with job control")
+def test_ctrl_z_at_the_prompt_puts_it_aside_and_keeps_what_is_typed(on_terminal):
+    shell = on_terminal("--norc", "-i", program="bash", env={"PS1": "$ "})
+    shell.until_shown("$")
+    shell.press(f"{COMMAND} chat -m echo: -q", ENTER)
+    shell.at_prompt()
+    shell.press("re")
+    shell.until_shown("> re")
+    shell.press(CTRL_Z)
+    shell.until(lambda: "Stopped" in shell.text and shell.text.endswith("$"), "no shell")
+    shell.press("fg", ENTER)
+    shell.until_shown("> re")
+    shell.press("d", ENTER)
+    shell.until_shown("> red\nred\n>")
 
 
 def test_an_answer_that_was_stopped_goes_on_without_echo(on_terminal):

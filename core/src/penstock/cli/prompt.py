@@ -39,6 +39,7 @@ class Prompt:
             completer=_Commands(),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
+            enable_suspend=True,
             key_bindings=_keys(),
         )
 
