@@ -186,6 +186,14 @@ def test_wide_characters_take_two_columns_and_may_be_parted_anywhere():
 
 def test_a_word_longer_than_a_line_is_left_to_the_terminal():
     assert wrapped([Span("x" * 100)], 24) == "x" * 100
+    assert wrapped([*map(Span, f"see {'x' * 100} end")], 24) == f"see\n{'x' * 100} end"
+
+
+def test_a_tab_is_as_wide_as_it_is_shown():
+    lines = wrapped([Span("a\tb\tc dddd eeee")], 24).split("\n")
+    assert lines == ["a       b       c dddd", "eeee"]
+    pieces = pieces_of("\t- the quick brown fox\n")
+    assert wrapped(pieces, 24).rstrip() == "    • the quick brown\n      fox"
 
 
 @given(st.text(alphabet="ab \n漢", max_size=80), st.integers(20, 40))

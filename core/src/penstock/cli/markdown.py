@@ -64,6 +64,8 @@ _QUOTE = re.compile(r"\s{0,3}>\s?")
 _MARGIN = re.compile(r"\s*")
 _CELL = re.compile(r"(?<!\\)\|")
 LEVELS = ("heading1", "heading2", "heading3")
+TAB = 4
+"""Columns between tab stops, in what a line begins with."""
 
 
 class Markdown:
@@ -155,6 +157,7 @@ class Markdown:
             style, shown, rest, length = "quote", "│ ", "│ ", mark.end()
         elif mark := _MARGIN.match(line):
             shown, length = mark[0], mark.end()
+        shown = shown.expandtabs(TAB)
         if shown:
             yield Hang(Span(shown, "mark" if shown.strip() else ""), rest or " " * len(shown))
         self._held = self._held[length:]

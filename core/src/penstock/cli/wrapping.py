@@ -34,6 +34,8 @@ class Wrapping:
         self._space = ""
         self._word: list[Span] = []
         self._length = 0
+        self._torn = False
+        """Whether the word that was passed on goes on, as it is longer than a line."""
 
     def feed(self, piece: Span | Hang | Break) -> Iterator[Span]:
         """Take a piece; yield what has found its place."""
@@ -47,20 +49,21 @@ class Wrapping:
             case Break():
                 yield from self.flush()
                 yield Span("\n")
-                self._at, self._rest, self._space = 0, "", ""
+                self._at, self._rest, self._space, self._torn = 0, "", "", False
 
     def flush(self) -> Iterator[Span]:
         """Yield the word that is held back."""
         if not self._word:
             return
         width = max(LEAST, self._width())
-        wanted = self._at + cell_len(self._space) + self._length
-        if wanted > width and self._at > len(self._rest):
+        space = f"{' ' * self._at}{self._space}".expandtabs()[self._at :]
+        wanted = self._at + cell_len(space) + self._length
+        if wanted > width and self._at > len(self._rest) and not self._torn:
             yield Span(f"\n{self._rest}")
             self._at = len(self._rest)
-        elif self._space:
-            yield Span(self._space)
-            self._at += cell_len(self._space)
+        elif space:
+            yield Span(space)
+            self._at += cell_len(space)
         yield from self._word
         self._at += self._length
         if self._at > width:  # too long for any line: the terminal itself has wrapped it
@@ -71,11 +74,14 @@ class Wrapping:
         if part.isspace():
             yield from self.flush()
             self._space += part
+            self._torn = False
             return
         breakable = re.match(f"[{_WIDE}]", part) is not None
         if breakable:
             yield from self.flush()
+            self._torn = False
         self._word.append(Span(part, style))
         self._length += cell_len(part)
         if breakable or self._length >= self._width():
             yield from self.flush()
+            self._torn = not breakable
