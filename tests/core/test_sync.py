@@ -245,6 +245,32 @@ def test_ctrl_c_in_a_loop_ends_the_program_in_order():
     assert done.stderr == ""
 
 
+EARLY = """
+import os, signal, sys, threading, time
+from penstock import sync
+
+class Early:
+    def find_spec(self, name, path, target=None):
+        if name == "anyio._backends._asyncio":  # by the thread of the loop, which is about to start
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+
+sys.meta_path.insert(0, Early())
+try:
+    with sync.load("echo:"):
+        pass
+except KeyboardInterrupt:
+    print("interrupted", threading.active_count())
+"""
+
+
+def test_ctrl_c_while_the_loop_starts_ends_the_program_in_order():
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.stdout, done.stderr) == ("interrupted 1\n", "")
+
+
 LEFT_OPEN = """
 from contextlib import ExitStack
 from penstock import sync

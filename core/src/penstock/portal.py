@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from penstock.errors import ModelClosed
@@ -14,10 +14,24 @@ if TYPE_CHECKING:
 
     from penstock.model import Model
 
-__all__ = ["Portal"]
+__all__ = ["Portal", "started"]
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
+
+
+def started(exits: ExitStack) -> BlockingPortal:
+    """Start an event loop in a thread of its own; it ends with `exits`.
+
+    Ctrl-C, which the main thread alone gets, is raised when it has started, and can be ended.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from anyio.from_thread import start_blocking_portal  # 25 ms that only this façade pays
+
+    # Interrupted while its loop starts, anyio waits for the end of a thread that nobody ends.
+    with ThreadPoolExecutor(1) as starter:
+        return starter.submit(exits.enter_context, start_blocking_portal()).result()
 
 
 class Portal:
@@ -38,10 +52,8 @@ class Portal:
         try:
             return self.call(function)
         except ModelClosed:
-            from anyio.from_thread import start_blocking_portal  # as the façade does
-
-            with start_blocking_portal() as portal:
-                return portal.call(function)
+            with ExitStack() as exits:
+                return started(exits).call(function)
 
     def is_lost(self) -> bool:
         """Whether this is a fork, which has no such thread; from then on, nobody waits for it."""

@@ -22,7 +22,7 @@ from penstock.chat.policies import ContextPolicy, Summarize
 from penstock.entering import Entered
 from penstock.events import Embeddings
 from penstock.messages import Message, MessageLike, PromptLike, Segment
-from penstock.portal import Portal
+from penstock.portal import Portal, started
 from penstock.registry import Registry
 from penstock.request import CallOptions, Deadlines, OtherOptions, Policy, Sampling
 from penstock.streams.generation import Generation
@@ -88,10 +88,8 @@ class Loading(Entered):
         self._portal: Portal | None = None
 
     def __enter__(self) -> Model:
-        from anyio.from_thread import start_blocking_portal  # 25 ms that only this façade pays
-
         with ExitStack() as exits:
-            portal = exits.enter_context(start_blocking_portal())
+            portal = started(exits)
             model = exits.enter_context(portal.wrap_async_context_manager(self._inner))
             self._exits = exits.pop_all()
         # Later than that its thread stands still, and who collects it waits for ever.
