@@ -41,6 +41,13 @@ def test_an_unknown_command_is_a_usage_error(penstock):
     assert done.stderr == "error: there is no command 'complet'. Did you mean 'complete'?\n"
 
 
+def test_a_group_without_a_command_shows_its_help_alone(penstock):
+    done = penstock("config")
+    assert done.returncode == 2
+    assert "Usage: penstock config" in done.stdout
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 def test_a_standard_stream_may_be_closed(closed):
     scripts = sysconfig.get_path("scripts")

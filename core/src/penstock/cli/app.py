@@ -46,7 +46,8 @@ def _reported() -> int:
         status = _invoked()
         sys.stdout.flush()
     except typer.TyperException as error:
-        report(error.format_message())
+        if said := error.format_message():  # without a command, a group has shown its help
+            report(said)
         return error.exit_code
     except PenstockError as error:
         report(error)
