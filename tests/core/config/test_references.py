@@ -145,7 +145,9 @@ def test_a_reference_that_leads_nowhere_is_told_without_the_value(
 
 
 def test_all_references_that_lead_nowhere_are_told_at_once(write, registry):
-    write(f'{CLOUD}api_key = {{ env = "A" }}\norganization = {{ env = "B" }}\n')
+    write(
+        f'{CLOUD}api_key = {{ env = "NOT_SET_HERE" }}\norganization = {{ env = "NOR_THIS_ONE" }}\n'
+    )
     with pytest.raises(ConfigError) as caught:
         options(registry)
     assert [problem.line for problem in caught.value.problems] == [4, 5]
