@@ -76,6 +76,11 @@ def test_a_conversation_goes_on_when_the_context_is_full(penstock):
     assert re.search(r", \d turns left out, (length|stop)\]$", told[-1])
 
 
+def test_who_wants_no_figures_is_told_once_that_the_context_is_full(penstock):
+    done = penstock("chat", *SHORT, "--seed", "1", "-q", say=QUESTIONS)
+    assert done.stderr == "warning: the context is full: old turns are left out\n"
+
+
 def test_a_full_context_is_an_error_where_that_is_asked_for(penstock):
     done = penstock("chat", *SHORT, "--context", "error", "-q", say=QUESTIONS)
     assert done.returncode == 5

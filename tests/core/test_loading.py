@@ -274,7 +274,7 @@ async def test_a_load_of_the_wrong_shape_is_the_backends_bug(registry, load, sai
 
 
 @pytest.mark.parametrize("info", [property(lambda self: ModelInfo(name="x")), None, {"name": "x"}])
-async def test_an_info_that_cannot_be_is_the_backends_bug(registry, info):
+async def test_an_info_that_cannot_be_is_the_backends_bug(registry, info, caplog):
     class Odd(Engine):
         def generate(self, request):
             raise NotImplementedError
@@ -290,3 +290,4 @@ async def test_an_info_that_cannot_be_is_the_backends_bug(registry, info):
 
     with pytest.raises(BackendBug, match="backend 'mine' loaded an engine without info. Set self"):
         await penstock.load("mine:x", registry=registry(Loads())).__aenter__()
+    assert "could not be closed: OSError('nor can it be closed')" in caplog.text

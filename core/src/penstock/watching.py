@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -143,12 +142,18 @@ class Watch:
 
 
 async def free(engine: AnyEngine) -> None:
-    """Close an engine that no model has; how that fails would hide why it has none."""
-    with suppress(Exception):
+    """Close an engine that no model has; how that fails is logged: raised, it would hide why."""
+    try:
         if isinstance(engine, Engine):
             await engine.aclose()
         else:
             await anyio.to_thread.run_sync(engine.close)
+    except BaseException as error:
+        if steers(error):
+            raise
+        import logging  # which few need
+
+        logging.getLogger(__name__).warning("an engine could not be closed: %r", error)
 
 
 def _spawned(run: Callable[[], Coroutine[Any, Any, None]]) -> object:

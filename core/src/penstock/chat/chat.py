@@ -296,6 +296,12 @@ class Chat:
         return Fitting(said, self._policy, left_out=self._left_out, instead=self._instead)
 
     def _take(self, asked: tuple[Message, ...], fitting: Fitting, completion: Completion) -> None:
+        try:
+            self._enter(asked, fitting, completion)
+        finally:
+            self._turn.release()  # last: who sends from another thread sees this turn
+
+    def _enter(self, asked: tuple[Message, ...], fitting: Fitting, completion: Completion) -> None:
         whole = completion.finish_reason in _WHOLE
         enters = whole or (self._keep_partial and bool(completion.text))
         if self._policy is not None:
@@ -304,7 +310,6 @@ class Chat:
             calls = completion.tool_calls if whole else ()  # one that is cut off has no result
             answer = Message("assistant", completion.text, calls)
             self._history = (*self._history, *asked, answer)
-        self._turn.release()  # last: who sends from another thread sees this turn
 
     def _keep(self, course: Course, enters: bool) -> None:
         """Keep what is left out, where it would cost something to find it out again.

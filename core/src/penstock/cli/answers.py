@@ -11,11 +11,11 @@ from penstock.cli.status import INTERRUPTED, OK, report, status_of
 from penstock.cli.terminal import is_screen
 from penstock.cli.views import JsonLinesView, JsonView, MarkdownView, TextView, View
 from penstock.errors import PenstockError
-from penstock.events import Completion
+from penstock.events import Completion, ContextReport
 from penstock.streams.generation import Generation
 from penstock.values import dataclass
 
-__all__ = ["Answers", "statistics"]
+__all__ = ["Answers", "fate_of", "statistics"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,11 @@ def _read(generation: Generation, view: View) -> PenstockError | None:
     return None
 
 
+def fate_of(left: ContextReport) -> str:
+    """Return what became of the turns that were not sent."""
+    return "summarised" if left.summary else "left out"
+
+
 def statistics(done: Completion) -> str:
     """Return a line of figures about a completion."""
     usage, timings = done.usage, done.timings
@@ -75,7 +80,6 @@ def statistics(done: Completion) -> str:
     if timings.ttft is not None:
         parts.append(f"first token after {timings.ttft:.3f} s")
     if done.context is not None:
-        fate = "summarised" if done.context.summary else "left out"
-        parts.append(f"{done.context.turns} turns {fate}")
+        parts.append(f"{done.context.turns} turns {fate_of(done.context)}")
     end = "" if done.stop_sequence is None else f" {done.stop_sequence!r}"
     return f"[{', '.join([*parts, done.finish_reason + end])}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING
 from penstock import sync
 from penstock.backend import OptionValue
 from penstock.chat.policies import ContextName
-from penstock.cli.answers import Answers, statistics
+from penstock.cli.answers import Answers, fate_of, statistics
 from penstock.cli.opening import Opening
 from penstock.cli.status import report, status_of
 from penstock.cli.terminal import readable
 from penstock.errors import PenstockError, UsageError
-from penstock.events import Completion
+from penstock.events import Completion, ContextReport
 from penstock.messages import Message
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Conversation:
         self._exits = ExitStack()
         self._unanswered: str | None = None
         self._done: list[Completion] = []
+        self._told = False
 
     def __enter__(self) -> Self:
         with ExitStack() as exits:
@@ -77,6 +79,7 @@ class Conversation:
             return status_of(error)
         status = self._answers.show(generation, self.model.info)
         self._done.append(generation.completion)
+        self._tell_of(generation.completion.context)
         self._unanswered = text if self.chat.history == before else None
         return status
 
@@ -113,6 +116,13 @@ class Conversation:
         """Go on with a conversation from a file."""
         self.chat = self.model.load_session(path, keep_partial=True, context=self._context)
         self._unanswered = None
+
+    def _tell_of(self, left: ContextReport | None) -> None:
+        """Say once that not all is sent any more, where no figures say it each time."""
+        if left is not None and self._answers.form == "text" and self._answers.quiet:
+            if not self._told:
+                sys.stderr.write(f"warning: the context is full: old turns are {fate_of(left)}\n")
+            self._told = True
 
     def _session(
         self, model: sync.Model, system: str | None = None, history: tuple[Message, ...] = ()
