@@ -1,14 +1,15 @@
-"""Arguments: what a call was given, of the type that it must be."""
+"""Arguments: what a call or a value was given, of the type that it must be."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any, Final
 
-from penstock.errors import UsageError
+from penstock.errors import PenstockError, UsageError
 
-__all__ = ["assert_kind", "device_of", "options_of", "target_of"]
+__all__ = ["assert_field", "assert_kind", "device_of", "options_of", "target_of"]
 
 _GIVEN: Final = {
     "sampling": "sampling=penstock.Sampling(temperature=0)",
@@ -50,3 +51,12 @@ def assert_kind(name: str, value: object, kind: type) -> None:
     """Raise `UsageError` for what is given as `name` and is no `kind`, such as a mapping."""
     if not isinstance(value, kind):
         raise UsageError(f"{name}={value!r}", hint=f"Give a {kind.__name__}, as in {_GIVEN[name]}")
+
+
+def assert_field(
+    made: object, name: str, kind: type | UnionType, wanted: str, wrong: type[PenstockError]
+) -> None:
+    """Raise a `wrong` that names the field and its value unless it is of this `kind`."""
+    value = getattr(made, name)
+    if not isinstance(value, kind):
+        raise wrong(f"{type(made).__name__}({name}={value!r})", hint=f"It must be {wanted}")

@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import field
-from types import UnionType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from penstock.arguments import assert_field
 from penstock.errors import BackendBug, ModelNotFound, Unsupported
 from penstock.events import Embeddings, EngineEvent
 from penstock.messages import PromptLike, as_segments
@@ -127,8 +127,8 @@ class Capabilities:
     parallel: int | None = 1
 
     def __post_init__(self) -> None:
-        _assert_is(self, "options", AbstractSet, "a frozenset of names")
-        _assert_is(self, "parallel", int | None, "a whole number, or None")
+        assert_field(self, "options", AbstractSet, "a frozenset of names", BackendBug)
+        assert_field(self, "parallel", int | None, "a whole number, or None", BackendBug)
         if self.parallel is not None and self.parallel < 1:
             raise BackendBug(
                 f"Capabilities(parallel={self.parallel!r})", hint="It must be 1 or more"
@@ -158,20 +158,14 @@ class ModelInfo:
     details: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _assert_is(self, "name", str, "a text")
-        _assert_is(self, "context_length", int | None, "a whole number, or None")
-        _assert_is(self, "chat_template", str | None, "the text of a template, or None")
-        _assert_is(self, "capabilities", Capabilities, "Capabilities")
-        _assert_is(self, "defaults", Sampling, "a Sampling")
-        _assert_is(self, "details", Mapping, "a mapping")
-
-
-def _assert_is(described: object, name: str, kind: type | UnionType, wanted: str) -> None:
-    value = getattr(described, name)
-    if not isinstance(value, kind):
-        raise BackendBug(
-            f"{type(described).__name__}({name}={value!r})", hint=f"It must be {wanted}"
+        assert_field(self, "name", str, "a text", BackendBug)
+        assert_field(self, "context_length", int | None, "a whole number, or None", BackendBug)
+        assert_field(
+            self, "chat_template", str | None, "the text of a template, or None", BackendBug
         )
+        assert_field(self, "capabilities", Capabilities, "Capabilities", BackendBug)
+        assert_field(self, "defaults", Sampling, "a Sampling", BackendBug)
+        assert_field(self, "details", Mapping, "a mapping", BackendBug)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Each raises `PluginError` where it is made of what it cannot be.
 
 from __future__ import annotations
 
+from penstock.arguments import assert_field
 from penstock.errors import PluginError
 from penstock.values import dataclass
 
@@ -98,12 +99,8 @@ class PresetDeclaration:
 
 def _assert_kinds(declared: BackendDeclaration | PresetDeclaration | SourceDeclaration) -> None:
     for name in declared.__slots__:
-        value = getattr(declared, name)
         kind, wanted = _KINDS.get(name, _TEXT)
-        if not isinstance(value, kind):
-            raise PluginError(
-                f"{type(declared).__name__}({name}={value!r})", hint=f"It must be {wanted}"
-            )
+        assert_field(declared, name, kind, wanted, PluginError)
 
 
 def _assert_name(declared: object, field: str, name: str) -> None:
